@@ -1,0 +1,2 @@
+// Package backend knows who is behind an APIService.
+package backend

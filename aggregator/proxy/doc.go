@@ -1,0 +1,2 @@
+// Package proxy sends one request to one backend.
+package proxy

@@ -1,0 +1,2 @@
+// Package registry is the life of one resource: an operation becomes a checked object.
+package registry

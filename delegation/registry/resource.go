@@ -1,0 +1,128 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/handler/rest"
+)
+
+// Resource declares one kind of stored object: what it is called, what it looks like and what may
+// change. A built-in resource is one of these in one file.
+type Resource struct {
+	GroupVersion schema.GroupVersion
+	Kind         string
+	Name         string // plural
+	SingularName string
+	ShortNames   []string
+	Categories   []string
+	Namespaced   bool
+	// Path is the key path below the store's prefix (kube-apiserver's layout); default Name.
+	Path string
+
+	New     func() runtime.Object
+	NewList func() runtime.Object
+
+	Strategy Strategy
+	// Status adds the status subresource.
+	Status bool
+	Table  *rest.Table
+}
+
+// Strategy is what is particular to one kind. Every field may be nil or zero.
+type Strategy struct {
+	// Default fills what the client left out, before validation, on create and update.
+	Default func(obj runtime.Object)
+	// PrepareForCreate and PrepareForUpdate drop or force what the client may not decide.
+	PrepareForCreate func(ctx context.Context, obj runtime.Object)
+	PrepareForUpdate func(ctx context.Context, obj, old runtime.Object)
+	// PrepareForStatusUpdate does so for the status subresource; the default keeps all but status (and metadata.managedFields) of old.
+	PrepareForStatusUpdate func(ctx context.Context, obj, old runtime.Object)
+	Validate               func(ctx context.Context, obj runtime.Object) field.ErrorList
+	ValidateUpdate         func(ctx context.Context, obj, old runtime.Object) field.ErrorList // Validate runs too
+	ValidateStatusUpdate   func(ctx context.Context, obj, old runtime.Object) field.ErrorList
+	// ValidateName returns messages; default DNS-1123 subdomain.
+	ValidateName func(name string, prefix bool) []string
+	// Generation maintains metadata.generation.
+	Generation               bool
+	AllowCreateOnUpdate      bool
+	AllowUnconditionalUpdate bool
+	// Fields are selectable fields beyond metadata.name and metadata.namespace; the keys of FieldNames say which labels are known.
+	FieldNames []string
+	Fields     func(json []byte) fields.Set
+	TTL        time.Duration
+	// ShouldDelete tells after an update of an object under deletion whether nothing keeps it any more,
+	// beyond metadata.finalizers (namespaces: spec.finalizers).
+	ShouldDelete func(obj runtime.Object) bool
+	// BeginDelete may change the object when its deletion begins (namespaces: phase Terminating) and tells whether something
+	// beyond metadata.finalizers keeps it.
+	BeginDelete func(obj runtime.Object) (kept bool)
+}
+
+// Operation is what admission is asked about.
+type Operation string
+
+const (
+	Create  Operation = "CREATE"
+	Update  Operation = "UPDATE"
+	Delete  Operation = "DELETE"
+	Connect Operation = "CONNECT"
+)
+
+// Request is one write as admission sees it.
+type Request struct {
+	Operation   Operation
+	Resource    schema.GroupVersionResource
+	Subresource string
+	Kind        schema.GroupVersionKind
+	Namespace   string
+	Name        string
+	Object      runtime.Object // nil on delete
+	Old         runtime.Object // nil on create
+	DryRun      bool
+}
+
+// Admission is asked before a write is stored. Errors are APIStatus errors.
+type Admission interface {
+	Admit(ctx context.Context, r *Request) error    // may change Object; before validation
+	Validate(ctx context.Context, r *Request) error // after validation
+}
+
+// Config is what all resources of one server share.
+type Config struct {
+	Store     *storage.Store
+	Scheme    *runtime.Scheme
+	Admission Admission // nil admits everything
+}
+
+// Store is one resource's registry: it implements every storage interface of handler/rest.
+type Store struct{}
+
+// New opens the resource's cache and returns its registry.
+func New(ctx context.Context, cfg Config, res Resource) (*Store, error) { panic("skeleton") }
+
+// Rest is the resource as the HTTP layer installs it, with its status subresource if it has one. More
+// subresources may be appended.
+func (s *Store) Rest() *rest.Resource { panic("skeleton") }
+
+// StatusStore is the status subresource alone.
+func (s *Store) StatusStore() any { panic("skeleton") }
+
+// Follow calls on for every object there is and then for each change, decoded, in order, until ctx ends. synced is
+// called once, after the first state has been delivered. For controllers and in-memory indexes. It re-lists by itself after falling behind.
+func (s *Store) Follow(ctx context.Context, on func(ev Change), synced func()) error {
+	panic("skeleton")
+}
+
+// Change is one decoded change. The objects are the follower's own to read, not to change.
+type Change struct {
+	Deleted bool
+	Object  runtime.Object
+	Old     runtime.Object // nil when unknown
+}

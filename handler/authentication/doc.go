@@ -1,0 +1,2 @@
+// Package authentication tells who asks.
+package authentication

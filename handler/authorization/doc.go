@@ -1,0 +1,2 @@
+// Package authorization tells whether they may.
+package authorization

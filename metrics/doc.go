@@ -1,0 +1,2 @@
+// Package metrics holds every instrument, its labels and their bounds, in one place.
+package metrics

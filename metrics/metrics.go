@@ -1,0 +1,4 @@
+package metrics
+
+// Storage observes the store and its caches.
+type Storage struct{}
