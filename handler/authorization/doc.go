@@ -1,2 +1,3 @@
-// Package authorization tells whether they may.
+// Package authorization tells whether they may: it is asked once for every request, after
+// authentication and impersonation and before the director, and again by the access reviews.
 package authorization
