@@ -1,0 +1,171 @@
+package core
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portico-api/portico/delegation/registry"
+)
+
+// follower is what an in-memory index needs of a resource's registry.
+type follower interface {
+	Follow(ctx context.Context, on func(registry.Change), synced func()) error
+}
+
+// Services is where services really are: an index of Services, EndpointSlices and Endpoints that
+// follows the registry, for whoever connects to a service by its name. What it returns is shared
+// and must not be changed.
+type Services struct {
+	services, slices, endpoints follower
+
+	mu         sync.RWMutex
+	byName     map[types.NamespacedName]*corev1.Service
+	slicesOf   map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice // service → slice name
+	ownerOf    map[types.NamespacedName]types.NamespacedName                  // slice → service
+	endpointOf map[types.NamespacedName]*corev1.Endpoints
+	listeners  []func(namespace, service string)
+
+	unsynced atomic.Int32
+	synced   chan struct{}
+}
+
+func newServices(services, slices, endpoints follower) *Services {
+	s := &Services{
+		services:   services,
+		slices:     slices,
+		endpoints:  endpoints,
+		byName:     make(map[types.NamespacedName]*corev1.Service),
+		slicesOf:   make(map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice),
+		ownerOf:    make(map[types.NamespacedName]types.NamespacedName),
+		endpointOf: make(map[types.NamespacedName]*corev1.Endpoints),
+		synced:     make(chan struct{}),
+	}
+	s.unsynced.Store(3)
+	return s
+}
+
+// Service returns a Service.
+func (s *Services) Service(namespace, name string) (*corev1.Service, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	service, ok := s.byName[types.NamespacedName{Namespace: namespace, Name: name}]
+	return service, ok
+}
+
+// EndpointSlices returns the slices that are labelled with the service's name, ordered by their own.
+func (s *Services) EndpointSlices(namespace, service string) []*discoveryv1.EndpointSlice {
+	s.mu.RLock()
+	all := slices.Collect(maps.Values(s.slicesOf[types.NamespacedName{Namespace: namespace, Name: service}]))
+	s.mu.RUnlock()
+	slices.SortFunc(all, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Endpoints returns the Endpoints object of that name.
+func (s *Services) Endpoints(namespace, name string) (*corev1.Endpoints, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	endpoints, ok := s.endpointOf[types.NamespacedName{Namespace: namespace, Name: name}]
+	return endpoints, ok
+}
+
+// OnChange has f called, after the index has changed, with the service whose Service, slices or
+// Endpoints did. Calls come one at a time for each kind; f must not block.
+func (s *Services) OnChange(f func(namespace, service string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = append(s.listeners, f)
+}
+
+// Synced is closed when everything that was stored at the start is in the index.
+func (s *Services) Synced() <-chan struct{} { return s.synced }
+
+// Run follows the registry until ctx ends.
+func (s *Services) Run(ctx context.Context) error {
+	return runAll(ctx,
+		func(ctx context.Context) error { return s.services.Follow(ctx, s.serviceChanged, s.oneSynced) },
+		func(ctx context.Context) error { return s.slices.Follow(ctx, s.sliceChanged, s.oneSynced) },
+		func(ctx context.Context) error { return s.endpoints.Follow(ctx, s.endpointsChanged, s.oneSynced) },
+	)
+}
+
+func (s *Services) oneSynced() {
+	if s.unsynced.Add(-1) == 0 {
+		close(s.synced)
+	}
+}
+
+func (s *Services) serviceChanged(change registry.Change) {
+	service := change.Object.(*corev1.Service)
+	key := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+	s.mu.Lock()
+	if change.Deleted {
+		delete(s.byName, key)
+	} else {
+		s.byName[key] = service
+	}
+	s.mu.Unlock()
+	s.notify(key)
+}
+
+func (s *Services) endpointsChanged(change registry.Change) {
+	endpoints := change.Object.(*corev1.Endpoints)
+	key := types.NamespacedName{Namespace: endpoints.Namespace, Name: endpoints.Name}
+	s.mu.Lock()
+	if change.Deleted {
+		delete(s.endpointOf, key)
+	} else {
+		s.endpointOf[key] = endpoints
+	}
+	s.mu.Unlock()
+	s.notify(key)
+}
+
+// sliceChanged also handles a slice that was relabelled from one service to another: both have changed.
+func (s *Services) sliceChanged(change registry.Change) {
+	slice := change.Object.(*discoveryv1.EndpointSlice)
+	key := types.NamespacedName{Namespace: slice.Namespace, Name: slice.Name}
+	owner := types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+
+	s.mu.Lock()
+	former, known := s.ownerOf[key]
+	if known {
+		delete(s.slicesOf[former], slice.Name)
+		if len(s.slicesOf[former]) == 0 {
+			delete(s.slicesOf, former)
+		}
+		delete(s.ownerOf, key)
+	}
+	if !change.Deleted && owner.Name != "" {
+		if s.slicesOf[owner] == nil {
+			s.slicesOf[owner] = make(map[string]*discoveryv1.EndpointSlice, 1)
+		}
+		s.slicesOf[owner][slice.Name] = slice
+		s.ownerOf[key] = owner
+	}
+	s.mu.Unlock()
+
+	if known && former != owner {
+		s.notify(former)
+	}
+	if owner.Name != "" {
+		s.notify(owner)
+	}
+}
+
+func (s *Services) notify(service types.NamespacedName) {
+	s.mu.RLock()
+	listeners := s.listeners
+	s.mu.RUnlock()
+	for _, f := range listeners {
+		f(service.Namespace, service.Name)
+	}
+}
