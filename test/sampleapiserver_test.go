@@ -1,0 +1,68 @@
+package test
+
+import (
+	"crypto/tls"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// sampleAPIServer is an unmodified k8s.io/sample-apiserver with an etcd of its own.
+type sampleAPIServer struct {
+	*process
+	port int
+}
+
+// startSampleAPIServer starts it against the front door with the identity in kubeconfig, and waits
+// until it is ready.
+func startSampleAPIServer(t *testing.T, kubeconfig string) *sampleAPIServer {
+	t.Helper()
+	client, peer := freePort(t), freePort(t)
+	start(t, t.TempDir(), etcdBinary, "--data-dir", filepath.Join(t.TempDir(), "etcd"), "--log-level", "error",
+		"--listen-client-urls", "http://"+loopback(client), "--advertise-client-urls", "http://"+loopback(client),
+		"--listen-peer-urls", "http://"+loopback(peer), "--initial-advertise-peer-urls", "http://"+loopback(peer),
+		"--initial-cluster", "default=http://"+loopback(peer))
+	s := &sampleAPIServer{port: freePort(t)}
+	s.process = start(t, t.TempDir(), sampleAPIServerBinary,
+		"--kubeconfig", kubeconfig, "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
+		"--etcd-servers", "http://"+loopback(client), "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(s.port),
+		"--cert-dir", t.TempDir())
+	direct := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	t.Cleanup(direct.CloseIdleConnections)
+	eventually(t, "the sample-apiserver is ready", func() bool {
+		if s.ended() {
+			t.Fatalf("the sample-apiserver ended:\n%s", s.output)
+		}
+		response, err := direct.Get("https://" + loopback(s.port) + "/readyz")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+	return s
+}
+
+// wardleManifests returns the example's folder with the port of its endpoint replaced.
+func wardleManifests(t *testing.T, port int) string {
+	t.Helper()
+	dir := t.TempDir()
+	files, err := filepath.Glob("../deploy/examples/wardle/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no manifests of the example: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(data), "port: 8443", "port: "+strconv.Itoa(port))
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
