@@ -1,4 +1,75 @@
 package metrics
 
-// Storage observes the store and its caches.
-type Storage struct{}
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/apimachinery/pkg/version"
+)
+
+// Metrics is every instrument of one server, on a registry of its own, so that two servers can live in one
+// process. Each field is handed to the package that observes it; all their methods may be called on a nil
+// receiver and then do nothing.
+type Metrics struct {
+	Requests       *Requests
+	Storage        *Storage
+	Aggregator     *Aggregator
+	Authentication *Authentication
+	Authorization  *Authorization
+	Health         *Health
+
+	registry *prometheus.Registry
+	slis     *prometheus.Registry
+	build    *prometheus.GaugeVec
+}
+
+// New returns instruments that nothing has been observed with yet.
+func New() *Metrics {
+	registry, slis := prometheus.NewRegistry(), prometheus.NewRegistry()
+	process := collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+	registry.MustRegister(process, collectors.NewGoCollector())
+
+	m := &Metrics{registry: registry, slis: slis}
+	m.build = gauges(registry, "kubernetes_build_info",
+		"[ALPHA] A constant 1, labelled with the version this program was built from.",
+		"major", "minor", "git_version", "git_commit", "git_tree_state", "build_date", "go_version", "compiler", "platform")
+	m.Requests = newRequests(registry)
+	m.Storage = newStorage(registry)
+	m.Aggregator = newAggregator(registry, m.Requests)
+	m.Authentication = newAuthentication(registry)
+	m.Authorization = newAuthorization(registry)
+	m.Health = newHealth(slis)
+	registerStartTime(slis)
+	return m
+}
+
+// SetBuildInfo shows which version is running.
+func (m *Metrics) SetBuildInfo(v version.Info) {
+	if m == nil || m.build == nil {
+		return
+	}
+	m.build.Reset()
+	m.build.WithLabelValues(v.Major, v.Minor, v.GitVersion, v.GitCommit, v.GitTreeState, v.BuildDate, v.GoVersion, v.Compiler, v.Platform).Set(1)
+}
+
+// Registerer takes the collectors of libraries that bring their own.
+func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
+
+// Gatherer reads what /metrics shows.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Handler serves /metrics as Prometheus text or OpenMetrics, compressed when the client accepts it.
+func (m *Metrics) Handler() http.Handler { return serve(m.registry) }
+
+// SLIHandler serves /metrics/slis: the outcome of every health check, for availability objectives.
+func (m *Metrics) SLIHandler() http.Handler { return serve(m.slis) }
+
+func serve(r *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
+		EnableOpenMetrics: true,
+		// One collector that fails must not hide all the others from the operator.
+		ErrorHandling: promhttp.ContinueOnError,
+	})
+}

@@ -1,0 +1,56 @@
+package metrics
+
+import "time"
+
+// Filter observes how long a request spent in the named filter. Names are constants of the program.
+func (m *Requests) Filter(name string, took time.Duration) {
+	if m != nil {
+		m.filters.get(name).Observe(took.Seconds())
+	}
+}
+
+// PostTimeout counts how a handler ended ("ok", "error", "panic") whose request source had given up on already.
+func (m *Requests) PostTimeout(source, status string) {
+	if m != nil {
+		m.postTime.get(postTimeout{source, status}).Inc()
+	}
+}
+
+// WatchEvent counts one event of size bytes that was sent to a watcher. Call it only for resources that are
+// served here: the names become labels.
+func (m *Requests) WatchEvent(group, version, resource string, size int) {
+	if m == nil {
+		return
+	}
+	i := m.watches.get(watchKey{group, version, resource})
+	i.events.Inc()
+	i.sizes.Observe(float64(size))
+}
+
+// WatchList observes how long a watch took to send its initial state.
+func (m *Requests) WatchList(group, version, resource string, scope Scope, took time.Duration) {
+	if m != nil {
+		m.watchLists.WithLabelValues(group, version, resource, scope.String()).Observe(took.Seconds())
+	}
+}
+
+// FieldValidation observes a write by the field validation it asked for; anything but the three modes
+// counts as "invalid".
+func (m *Requests) FieldValidation(mode string, took time.Duration) {
+	if m == nil {
+		return
+	}
+	switch mode {
+	case "Ignore", "Warn", "Strict", "":
+	default:
+		mode = "invalid"
+	}
+	m.fields.get(mode).Observe(took.Seconds())
+}
+
+// InFlight tells that n requests of the kind are in flight, at the given time.
+func (m *Requests) InFlight(kind InFlightKind, n int64, at time.Time) {
+	if m != nil {
+		m.inFlight[kind].observe(n, at.Unix())
+	}
+}
