@@ -1,0 +1,54 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	apimachineryversion "k8s.io/apimachinery/pkg/version"
+)
+
+// kubernetesVersion is the Kubernetes release whose API is served. Clients compare it with their
+// own (contract, section 9), so it comes first in what /version says.
+const (
+	kubernetesVersion = "v1.36.6"
+	kubernetesMajor   = "1"
+	kubernetesMinor   = "36"
+)
+
+// version is Portico's own; releases set it with -ldflags "-X main.version=…".
+var version = "dev"
+
+// gitVersion is the Kubernetes version followed by Portico's own as build metadata.
+func gitVersion() string { return kubernetesVersion + "+portico." + version }
+
+// versionInfo is what GET /version answers.
+func versionInfo() apimachineryversion.Info {
+	info := apimachineryversion.Info{
+		Major:                 kubernetesMajor,
+		Minor:                 kubernetesMinor,
+		EmulationMajor:        kubernetesMajor,
+		EmulationMinor:        kubernetesMinor,
+		MinCompatibilityMajor: kubernetesMajor,
+		MinCompatibilityMinor: kubernetesMinor,
+		GitVersion:            gitVersion(),
+		GitTreeState:          "unknown",
+		GoVersion:             runtime.Version(),
+		Compiler:              runtime.Compiler,
+		Platform:              runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return info
+	}
+	for _, setting := range build.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			info.GitCommit = setting.Value
+		case "vcs.time":
+			info.BuildDate = setting.Value
+		case "vcs.modified":
+			info.GitTreeState = map[string]string{"true": "dirty", "false": "clean"}[setting.Value]
+		}
+	}
+	return info
+}
