@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+)
+
+// Headers by which a backend learns who asks. It believes them because of the client certificate
+// they come with, so nothing a client sent under such a name may ever pass.
+const (
+	headerUser        = "X-Remote-User"
+	headerUID         = "X-Remote-Uid"
+	headerGroup       = "X-Remote-Group"
+	headerExtraPrefix = "X-Remote-Extra-"
+)
+
+// rewriteHeader makes the header of the outgoing request out of the incoming one, in place.
+func rewriteHeader(r *http.Request, who user.Info, auditID string) {
+	header := r.Header
+	removeNamedByConnection(header)
+	for name := range header {
+		if !passesOn(name) {
+			delete(header, name)
+		}
+	}
+
+	// One array for all single values.
+	values := make([]string, 0, 7)
+	set := func(name, value string) {
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set(headerUser, who.GetName())
+	if uid := who.GetUID(); uid != "" {
+		set(headerUID, uid)
+	}
+	if groups := who.GetGroups(); len(groups) > 0 {
+		header[headerGroup] = groups
+	}
+	for key, extra := range who.GetExtra() {
+		if len(extra) > 0 {
+			name := extraHeader(key)
+			// Keys that differ only in case meet in one header.
+			header[name] = append(header[name][:len(header[name]):len(header[name])], extra...)
+		}
+	}
+
+	set("X-Forwarded-For", forwardedFor(header["X-Forwarded-For"], r.RemoteAddr))
+	set("X-Forwarded-Host", r.Host)
+	set("X-Forwarded-Proto", "https")
+	set("X-Forwarded-Uri", r.URL.EscapedPath())
+	if auditID != "" {
+		set("Audit-Id", auditID)
+	}
+	if _, ok := header["User-Agent"]; !ok {
+		header["User-Agent"] = nil // or the transport would send one of its own
+	}
+}
+
+// passesOn tells whether a client's header may reach the backend. Names with an underscore do not:
+// servers that map names to variables read X_Remote_User as X-Remote-User (contract, 13).
+func passesOn(name string) bool {
+	if name == "" || strings.IndexByte(name, '_') >= 0 {
+		return false
+	}
+	switch name[0] | 0x20 {
+	case 'a':
+		return !strings.EqualFold(name, "Authorization")
+	case 'i':
+		return !hasPrefixFold(name, "Impersonate-")
+	case 'x':
+		return !hasPrefixFold(name, "X-Remote-")
+	}
+	return !isHopByHop(name)
+}
+
+// isHopByHop tells whether a header speaks about one connection and not about the message.
+func isHopByHop(name string) bool {
+	switch name[0] | 0x20 {
+	case 'c':
+		return strings.EqualFold(name, "Connection")
+	case 'k':
+		return strings.EqualFold(name, "Keep-Alive")
+	case 'p':
+		return hasPrefixFold(name, "Proxy-")
+	case 't':
+		return strings.EqualFold(name, "Te") || strings.EqualFold(name, "Trailer") || strings.EqualFold(name, "Transfer-Encoding")
+	case 'u':
+		return strings.EqualFold(name, "Upgrade")
+	}
+	return false
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// removeNamedByConnection removes the headers that Connection declares to be about the connection.
+func removeNamedByConnection(header http.Header) {
+	for _, line := range header["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				header.Del(name)
+			}
+		}
+	}
+}
+
+// forwardedFor appends the client's address to those of the proxies before us.
+func forwardedFor(prior []string, remoteAddr string) string {
+	client, _, err := net.SplitHostPort(remoteAddr)
+	if err != nil {
+		client = remoteAddr
+	}
+	if len(prior) == 0 {
+		return client
+	}
+	return strings.Join(prior, ", ") + ", " + client
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// extraHeader is the header of one extra key, in canonical form. Bytes that a header name cannot
+// hold, and the percent sign itself, are percent-escaped; readers lower-case the name before they
+// unescape it, so the canonical form loses nothing that upstream would keep.
+func extraHeader(key string) string {
+	name := make([]byte, len(headerExtraPrefix), len(headerExtraPrefix)+len(key)+16)
+	copy(name, headerExtraPrefix)
+	for i := 0; i < len(key); i++ {
+		if b := key[i]; isToken(b) && b != '%' {
+			name = append(name, b)
+		} else {
+			name = append(name, '%', upperHex[b>>4], upperHex[b&15])
+		}
+	}
+	return http.CanonicalHeaderKey(string(name))
+}
+
+// isToken tells whether b may stand in a header name (RFC 9110, 5.6.2).
+func isToken(b byte) bool {
+	switch {
+	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
+		return true
+	}
+	return strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
+}
+
+// copyAnswerHeader adds the backend's header to ours. What the backend says replaces what our
+// filters have set, except for warnings, which are for the client's eyes whoever gives them.
+// CORS is decided at the front door, and connections are not the backend's to speak about.
+func copyAnswerHeader(to, from http.Header) {
+	removeNamedByConnection(from)
+	for name, values := range from {
+		switch {
+		case isHopByHop(name), hasPrefixFold(name, "Access-Control-"), name == "Audit-Id" && len(to[name]) > 0:
+		case name == "Warning":
+			to[name] = append(to[name], values...)
+		default:
+			to[name] = values
+		}
+	}
+}
