@@ -1,0 +1,292 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/delegation/registry"
+)
+
+func services() registry.Resource {
+	strategy := rules[*corev1.Service]{
+		setDefaults:    defaultService,
+		create:         func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{}; defaultAddress(s) },
+		update:         updateService,
+		validate:       validateService,
+		validateUpdate: validateServiceUpdate,
+	}.strategy()
+	strategy.AllowUnconditionalUpdate = true
+	strategy.AllowCreateOnUpdate = true
+	strategy.ValidateName = dns1035Label
+	return registry.Resource{
+		GroupVersion: corev1.SchemeGroupVersion,
+		Kind:         "Service",
+		Name:         "services",
+		SingularName: "service",
+		ShortNames:   []string{"svc"},
+		Categories:   []string{"all"},
+		Namespaced:   true,
+		Path:         "services/specs",
+		New:          func() runtime.Object { return &corev1.Service{} },
+		NewList:      func() runtime.Object { return &corev1.ServiceList{} },
+		Strategy:     strategy,
+		Status:       true,
+		Table: table(serviceCells, nameColumn(),
+			column("Type", corev1.ServiceSpec{}.SwaggerDoc()["type"]),
+			column("Cluster-IP", corev1.ServiceSpec{}.SwaggerDoc()["clusterIP"]),
+			column("External-IP", corev1.ServiceSpec{}.SwaggerDoc()["externalIPs"]),
+			column("Port(s)", corev1.ServiceSpec{}.SwaggerDoc()["ports"]),
+			ageColumn(),
+			wide(column("Selector", corev1.ServiceSpec{}.SwaggerDoc()["selector"]))),
+	}
+}
+
+func dns1035Label(name string, prefix bool) []string {
+	return validation.IsDNS1035Label(maskGeneratedName(name, prefix))
+}
+
+func dns1123Label(name string, prefix bool) []string {
+	return validation.IsDNS1123Label(maskGeneratedName(name, prefix))
+}
+
+// maskGeneratedName lets a generateName end in a dash: characters that may stand there follow it.
+func maskGeneratedName(name string, prefix bool) string {
+	if prefix && strings.HasSuffix(name, "-") {
+		return name[:len(name)-1] + "a"
+	}
+	return name
+}
+
+func defaultService(s *corev1.Service) {
+	spec := &s.Spec
+	if spec.Type == "" {
+		spec.Type = corev1.ServiceTypeClusterIP
+	}
+	if spec.SessionAffinity == "" {
+		spec.SessionAffinity = corev1.ServiceAffinityNone
+	}
+	if spec.SessionAffinity == corev1.ServiceAffinityClientIP && (spec.SessionAffinityConfig == nil ||
+		spec.SessionAffinityConfig.ClientIP == nil || spec.SessionAffinityConfig.ClientIP.TimeoutSeconds == nil) {
+		timeout := corev1.DefaultClientIPServiceAffinitySeconds
+		spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: &timeout}}
+	}
+	for i := range spec.Ports {
+		port := &spec.Ports[i]
+		if port.Protocol == "" {
+			port.Protocol = corev1.ProtocolTCP
+		}
+		if port.TargetPort == (intstr.IntOrString{}) || port.TargetPort == intstr.FromString("") {
+			port.TargetPort = intstr.FromInt32(port.Port)
+		}
+	}
+	if spec.Type != corev1.ServiceTypeExternalName && spec.InternalTrafficPolicy == nil {
+		cluster := corev1.ServiceInternalTrafficPolicyCluster
+		spec.InternalTrafficPolicy = &cluster
+	}
+	if spec.Type == corev1.ServiceTypeNodePort || spec.Type == corev1.ServiceTypeLoadBalancer {
+		if spec.ExternalTrafficPolicy == "" {
+			spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
+		}
+	}
+	if spec.Type == corev1.ServiceTypeLoadBalancer && spec.AllocateLoadBalancerNodePorts == nil {
+		allocate := true
+		spec.AllocateLoadBalancerNodePorts = &allocate
+	}
+}
+
+// defaultAddress makes a Service of type ClusterIP headless unless its author gave it an address.
+// There is no node network and nothing that would translate a virtual address, so inventing one
+// would promise what nobody keeps; "None" is the API's own word for "a Service means its
+// endpoints", which is how Portico and every client of a headless Service treat it. A NodePort or
+// LoadBalancer may not be headless, and stays without an address.
+func defaultAddress(s *corev1.Service) {
+	spec := &s.Spec
+	if spec.Type == corev1.ServiceTypeClusterIP && spec.ClusterIP == "" && len(spec.ClusterIPs) == 0 {
+		spec.ClusterIP = corev1.ClusterIPNone
+	}
+	switch {
+	case len(spec.ClusterIPs) == 0 && spec.ClusterIP != "":
+		spec.ClusterIPs = []string{spec.ClusterIP}
+	case len(spec.ClusterIPs) > 0 && spec.ClusterIP == "":
+		spec.ClusterIP = spec.ClusterIPs[0]
+	}
+}
+
+// updateService keeps status, and the address when the client sent none: who applies the manifest
+// that created the Service does not ask for its address to go.
+func updateService(_ context.Context, s, old *corev1.Service) {
+	s.Status = old.Status
+	hadAddress, takesAddress := old.Spec.Type != corev1.ServiceTypeExternalName, s.Spec.Type != corev1.ServiceTypeExternalName
+	headless := old.Spec.ClusterIP == corev1.ClusterIPNone
+	switch {
+	case hadAddress && takesAddress && !(headless && s.Spec.Type != corev1.ServiceTypeClusterIP):
+		if s.Spec.ClusterIP == "" && len(s.Spec.ClusterIPs) == 0 {
+			s.Spec.ClusterIP = old.Spec.ClusterIP
+			s.Spec.ClusterIPs = old.Spec.ClusterIPs
+		}
+	case hadAddress && !takesAddress && s.Spec.ClusterIP == old.Spec.ClusterIP:
+		// The type turned to ExternalName in a read-modify-write that carried the address along.
+		s.Spec.ClusterIP, s.Spec.ClusterIPs = "", nil
+	}
+	defaultAddress(s)
+}
+
+func serviceCells(s *corev1.Service) []any {
+	address := noneCell
+	if len(s.Spec.ClusterIPs) > 0 {
+		address = s.Spec.ClusterIPs[0]
+	}
+	selector := noneCell
+	if len(s.Spec.Selector) > 0 {
+		selector = labelsCell(s.Spec.Selector)
+	}
+	return []any{s.Name, string(s.Spec.Type), address, externalAddresses(s), servicePorts(s.Spec.Ports), age(&s.ObjectMeta), selector}
+}
+
+func externalAddresses(s *corev1.Service) string {
+	addresses := s.Spec.ExternalIPs
+	switch s.Spec.Type {
+	case corev1.ServiceTypeExternalName:
+		return s.Spec.ExternalName
+	case corev1.ServiceTypeLoadBalancer:
+		var ingress []string
+		for _, i := range s.Status.LoadBalancer.Ingress {
+			if i.IP != "" {
+				ingress = append(ingress, i.IP)
+			} else if i.Hostname != "" {
+				ingress = append(ingress, i.Hostname)
+			}
+		}
+		addresses = append(ingress, addresses...)
+		if len(addresses) == 0 {
+			return "<pending>"
+		}
+	}
+	if len(addresses) == 0 {
+		return noneCell
+	}
+	return strings.Join(addresses, ",")
+}
+
+func servicePorts(ports []corev1.ServicePort) string {
+	if len(ports) == 0 {
+		return noneCell
+	}
+	cells := make([]string, len(ports))
+	for i, port := range ports {
+		if port.NodePort > 0 {
+			cells[i] = fmt.Sprintf("%d:%d/%s", port.Port, port.NodePort, port.Protocol)
+		} else {
+			cells[i] = fmt.Sprintf("%d/%s", port.Port, port.Protocol)
+		}
+	}
+	return strings.Join(cells, ",")
+}
+
+func validateService(s *corev1.Service) field.ErrorList {
+	spec := field.NewPath("spec")
+	var errs field.ErrorList
+	switch s.Spec.Type {
+	case corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
+		errs = append(errs, validateAddresses(s, spec)...)
+	case corev1.ServiceTypeExternalName:
+		errs = append(errs, validateExternalName(s, spec)...)
+	default:
+		errs = append(errs, field.NotSupported(spec.Child("type"), s.Spec.Type, []corev1.ServiceType{
+			corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeExternalName}))
+	}
+	if a := s.Spec.SessionAffinity; a != corev1.ServiceAffinityNone && a != corev1.ServiceAffinityClientIP {
+		errs = append(errs, field.NotSupported(spec.Child("sessionAffinity"), a, []corev1.ServiceAffinity{corev1.ServiceAffinityNone, corev1.ServiceAffinityClientIP}))
+	}
+	errs = append(errs, validateLabels(s.Spec.Selector, spec.Child("selector"))...)
+	for i, ip := range s.Spec.ExternalIPs {
+		errs = append(errs, validateAddress(ip, spec.Child("externalIPs").Index(i))...)
+	}
+	if len(s.Spec.Ports) == 0 && s.Spec.ClusterIP != corev1.ClusterIPNone && s.Spec.Type != corev1.ServiceTypeExternalName {
+		errs = append(errs, field.Required(spec.Child("ports"), ""))
+	}
+	return append(errs, validateServicePorts(s.Spec.Ports, spec.Child("ports"))...)
+}
+
+func validateAddresses(s *corev1.Service, spec *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.Spec.ClusterIP == corev1.ClusterIPNone && s.Spec.Type != corev1.ServiceTypeClusterIP {
+		errs = append(errs, field.Invalid(spec.Child("clusterIPs").Index(0), s.Spec.ClusterIP,
+			fmt.Sprintf("may not be set to 'None' for %s services", s.Spec.Type)))
+	}
+	if len(s.Spec.ClusterIPs) > 2 {
+		errs = append(errs, field.Invalid(spec.Child("clusterIPs"), s.Spec.ClusterIPs, "may only hold up to 2 values"))
+	}
+	if len(s.Spec.ClusterIPs) > 0 && s.Spec.ClusterIPs[0] != s.Spec.ClusterIP {
+		errs = append(errs, field.Invalid(spec.Child("clusterIPs"), s.Spec.ClusterIPs, "first value must match `clusterIP`"))
+	}
+	for i, ip := range s.Spec.ClusterIPs {
+		path := spec.Child("clusterIPs").Index(i)
+		if ip == corev1.ClusterIPNone {
+			if len(s.Spec.ClusterIPs) > 1 {
+				errs = append(errs, field.Invalid(path, ip, "'None' must be the only value"))
+			}
+			continue
+		}
+		errs = append(errs, validateAddress(ip, path)...)
+	}
+	return errs
+}
+
+func validateExternalName(s *corev1.Service, spec *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.Spec.ClusterIP != "" && s.Spec.ClusterIP != corev1.ClusterIPNone {
+		errs = append(errs, field.Forbidden(spec.Child("clusterIP"), "may not be set for ExternalName services"))
+	}
+	name := strings.TrimSuffix(s.Spec.ExternalName, ".")
+	if name == "" {
+		return append(errs, field.Required(spec.Child("externalName"), ""))
+	}
+	return append(errs, invalid(validation.IsDNS1123Subdomain(name), spec.Child("externalName"), s.Spec.ExternalName)...)
+}
+
+func validateServicePorts(ports []corev1.ServicePort, path *field.Path) field.ErrorList {
+	type number struct {
+		protocol corev1.Protocol
+		port     int32
+	}
+	var errs field.ErrorList
+	names, numbers := make(map[string]bool), make(map[number]bool)
+	for i, port := range ports {
+		at := path.Index(i)
+		errs = append(errs, validatePortName(port.Name, len(ports) > 1, names, at.Child("name"))...)
+		errs = append(errs, invalid(validation.IsValidPortNum(int(port.Port)), at.Child("port"), port.Port)...)
+		errs = append(errs, validateProtocol(port.Protocol, at.Child("protocol"))...)
+		if port.TargetPort.Type == intstr.Int {
+			errs = append(errs, invalid(validation.IsValidPortNum(port.TargetPort.IntValue()), at.Child("targetPort"), port.TargetPort.IntValue())...)
+		} else {
+			errs = append(errs, invalid(validation.IsValidPortName(port.TargetPort.StrVal), at.Child("targetPort"), port.TargetPort.StrVal)...)
+		}
+		errs = append(errs, validateAppProtocol(port.AppProtocol, at.Child("appProtocol"))...)
+		key := number{port.Protocol, port.Port}
+		if numbers[key] {
+			errs = append(errs, field.Duplicate(at, fmt.Sprintf("%d/%s", port.Port, port.Protocol)))
+		}
+		numbers[key] = true
+	}
+	return errs
+}
+
+// validateServiceUpdate keeps an address that was given once: clients have it in their caches.
+func validateServiceUpdate(s, old *corev1.Service) field.ErrorList {
+	if old.Spec.Type == corev1.ServiceTypeExternalName || s.Spec.Type == corev1.ServiceTypeExternalName || old.Spec.ClusterIP == "" {
+		return nil
+	}
+	headlessNoMore := old.Spec.ClusterIP == corev1.ClusterIPNone && s.Spec.ClusterIP == "" && s.Spec.Type != corev1.ServiceTypeClusterIP
+	if s.Spec.ClusterIP != old.Spec.ClusterIP && !headlessNoMore {
+		return field.ErrorList{field.Invalid(field.NewPath("spec", "clusterIPs").Index(0), s.Spec.ClusterIP, "may not change once set")}
+	}
+	return nil
+}
