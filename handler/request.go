@@ -8,12 +8,15 @@ import (
 )
 
 // Request is what the filters know of one request. One value travels with the request in its
-// context, so that a filter adds a field and not another context.
+// context, so that a filter adds a field and not another context. Filters write its fields on the request's own
+// goroutine; below the filters it is read only.
 type Request struct {
 	// Info tells what is asked for.
 	Info RequestInfo
 	// User is who asks: nil before authentication, the impersonated user after impersonation.
 	User user.Info
+	// Impersonator is who really asks when User is impersonated, else nil.
+	Impersonator user.Info
 	// ReceivedAt is the arrival time; every deadline and latency counts from it.
 	ReceivedAt time.Time
 	// AuditID is the Audit-ID header of the request, or a new UUID.
@@ -23,8 +26,14 @@ type Request struct {
 	MuxIncomplete bool
 	// LongRunning requests have no deadline and are not counted in flight.
 	LongRunning bool
+	// Routed is set when something registered was found to serve the request, so that its resource is not
+	// an invention of the client. The director sets it; who routes by a table of its own may set it too.
+	Routed bool
 
-	warnings warnings
+	warnings  warnings
+	selectors selectors
+	// claim is the web service that the director found, for the router of the same unit.
+	claim *serviceRoutes
 }
 
 type requestKey struct{}
