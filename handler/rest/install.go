@@ -1,9 +1,14 @@
 package rest
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/emicklei/go-restful/v3"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/portico-api/portico/handler"
 )
 
 // Config is what the verbs of one unit share. Its zero value is usable.
@@ -17,6 +22,9 @@ type Config struct {
 	MaxBodyBytes int64
 	// Stopping is closed when the server shuts down: watches then end cleanly. Nil never ends them.
 	Stopping <-chan struct{}
+	// Authorizer is asked for the verb create when an update or an apply is about to create. Nil
+	// allows it.
+	Authorizer authorizer.Authorizer
 }
 
 // WatchMetrics observes the events that watchers are sent.
@@ -27,4 +35,109 @@ type WatchMetrics interface {
 // Install adds the routes of resources and their subresources to ws, whose root is prefix
 // ("/api/v1", "/apis/group/version").
 func Install(ws *restful.WebService, prefix string, resources []*Resource, cfg Config) {
+	if cfg.MinRequestTimeout == 0 {
+		cfg.MinRequestTimeout = 30 * time.Minute
+	}
+	if cfg.MaxBodyBytes == 0 {
+		cfg.MaxBodyBytes = 3 << 20
+	}
+	if ws.RootPath() != prefix {
+		ws.Path(prefix)
+	}
+	s := &shared{cfg: cfg, options: newOptionsCodec(), buffers: newBuffers(), watches: newWatchGroup(cfg.Stopping)}
+	codecs := map[*runtime.Scheme]*codec{}
+	in := installer{ws: ws}
+	for _, res := range resources {
+		c := codecs[res.Scheme]
+		if c == nil {
+			c = newCodec(res.Scheme)
+			codecs[res.Scheme] = c
+		}
+		e := newEndpoint(s, c, res, nil)
+		in.resource(e)
+		for _, sub := range res.Subresources {
+			in.subresource(newEndpoint(s, c, sub, res), res)
+		}
+	}
+}
+
+// installer adds routes to one web service.
+type installer struct {
+	ws *restful.WebService
+}
+
+// operation is one verb: it answers, or returns an error to answer with.
+type operation func(w http.ResponseWriter, r *http.Request, at target) error
+
+// route binds a method and path to an operation. Media types are the operation's own business.
+func (in installer) route(method, path string, op operation) {
+	in.ws.Route(in.ws.Method(method).Path(path).Consumes("*/*").Produces("*/*").To(func(req *restful.Request, resp *restful.Response) {
+		at := target{namespace: req.PathParameter("namespace"), name: req.PathParameter("name")}
+		if err := op(resp.ResponseWriter, req.Request, at); err != nil {
+			handler.WriteError(resp.ResponseWriter, req.Request, err)
+		}
+	}))
+}
+
+// resource adds a resource's collection and items.
+func (in installer) resource(e *endpoint) {
+	collection := "/" + e.res.Name
+	if e.res.Namespaced {
+		in.reads(e, collection) // across all namespaces there is only reading
+		in.watches(e, "/watch"+collection)
+		collection = "/namespaces/{namespace}" + collection
+	}
+	in.reads(e, collection)
+	in.watches(e, "/watch"+collection)
+	if _, ok := e.res.Storage.(Watcher); ok {
+		in.route(http.MethodGet, "/watch"+collection+"/{name}", e.watchPath)
+	}
+	if _, ok := e.res.Storage.(Creater); ok {
+		in.route(http.MethodPost, collection, e.create)
+	}
+	if _, ok := e.res.Storage.(CollectionDeleter); ok {
+		in.route(http.MethodDelete, collection, e.removeAll)
+	}
+	in.item(e, collection+"/{name}")
+}
+
+func (in installer) reads(e *endpoint, collection string) {
+	if _, ok := e.res.Storage.(Lister); ok {
+		in.route(http.MethodGet, collection, e.list)
+	}
+}
+
+func (in installer) watches(e *endpoint, collection string) {
+	if _, ok := e.res.Storage.(Watcher); ok {
+		in.route(http.MethodGet, collection, e.watchPath)
+	}
+}
+
+// item adds what can be done with one object or its subresource.
+func (in installer) item(e *endpoint, path string) {
+	_, readable := e.res.Storage.(Getter)
+	if readable {
+		in.route(http.MethodGet, path, e.get)
+		in.route(http.MethodHead, path, e.get)
+	}
+	if _, ok := e.res.Storage.(Updater); ok {
+		in.route(http.MethodPut, path, e.update)
+		if readable {
+			in.route(http.MethodPatch, path, e.patch)
+		}
+	}
+	if _, ok := e.res.Storage.(Deleter); ok {
+		in.route(http.MethodDelete, path, e.remove)
+	}
+}
+
+func (in installer) subresource(e *endpoint, parent *Resource) {
+	path := "/" + parent.Name + "/{name}/" + e.res.Name
+	if parent.Namespaced {
+		path = "/namespaces/{namespace}" + path
+	}
+	in.item(e, path)
+	if _, ok := e.res.Storage.(Creater); ok {
+		in.route(http.MethodPost, path, e.create)
+	}
 }

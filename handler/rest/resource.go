@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -41,4 +43,36 @@ type Table struct {
 }
 
 // Verbs are the API verbs that the storage offers, sorted, as discovery lists them.
-func (r *Resource) Verbs() []string { return nil }
+func (r *Resource) Verbs() []string {
+	var verbs []string
+	offers := func(ok bool, names ...string) {
+		if ok {
+			verbs = append(verbs, names...)
+		}
+	}
+	_, get := r.Storage.(Getter)
+	_, list := r.Storage.(Lister)
+	_, watch := r.Storage.(Watcher)
+	_, create := r.Storage.(Creater)
+	_, update := r.Storage.(Updater)
+	_, remove := r.Storage.(Deleter)
+	_, removeAll := r.Storage.(CollectionDeleter)
+	offers(get, "get")
+	offers(list, "list")
+	offers(watch, "watch")
+	offers(create, "create")
+	offers(update, "update")
+	offers(update && get, "patch") // a patch reads what it changes
+	offers(remove, "delete")
+	offers(removeAll, "deletecollection")
+	slices.Sort(verbs)
+	return verbs
+}
+
+// GroupVersionKind is the kind of the bodies that are read and written here.
+func (r *Resource) GroupVersionKind() schema.GroupVersionKind {
+	if !r.KindGroupVersion.Empty() {
+		return r.KindGroupVersion.WithKind(r.Kind)
+	}
+	return r.GroupVersion.WithKind(r.Kind)
+}

@@ -1,0 +1,208 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+
+	"github.com/portico-api/portico/handler"
+)
+
+// shared is what all endpoints of one installation have in common.
+type shared struct {
+	cfg     Config
+	options *codec
+	buffers *buffers
+	watches *watchGroup
+}
+
+// endpoint is one resource or subresource with all that its verbs need at hand.
+type endpoint struct {
+	*shared
+	codec *codec
+	table *tabler
+
+	res *Resource
+	gvk schema.GroupVersionKind // of the bodies
+	gvr schema.GroupVersionResource
+
+	listKind string
+	protobuf bool // the type has a protobuf form
+	typed    bool // the type is a Go type, so that it can be merged strategically
+}
+
+// target is whom a request is about.
+type target struct {
+	namespace string // empty for cluster-scoped resources and across all namespaces
+	name      string // empty for collections
+}
+
+// newEndpoint describes res, which is parent's subresource unless parent is nil.
+func newEndpoint(s *shared, codec *codec, res, parent *Resource) *endpoint {
+	owner := res
+	if parent != nil {
+		owner = parent
+	}
+	e := &endpoint{
+		shared: s, codec: codec, res: res,
+		gvk:      res.GroupVersionKind(),
+		gvr:      owner.GroupVersion.WithResource(owner.Name),
+		listKind: res.Kind + "List",
+	}
+	object := res.New()
+	_, unstructured := object.(runtime.Unstructured)
+	_, e.protobuf = object.(interface{ Unmarshal([]byte) error })
+	e.typed = !unstructured
+	if res.NewList != nil && e.typed {
+		if kinds, _, err := res.Scheme.ObjectKinds(res.NewList()); err == nil && len(kinds) > 0 {
+			e.listKind = kinds[0].Kind
+		}
+	}
+	e.table = newTabler(res)
+	return e
+}
+
+// offer is what the endpoint can answer with.
+func (e *endpoint) offer() offer {
+	return offer{yaml: true, protobuf: e.protobuf}
+}
+
+// respondStored answers with what a storage handed out.
+func (e *endpoint) respondStored(w http.ResponseWriter, r *http.Request, status int, enc encoding, stored []byte) error {
+	if enc.format == formatProtobuf {
+		return e.respondProtobuf(w, r, status, enc, stored)
+	}
+	body := stored
+	switch enc.shape {
+	case shapePartial:
+		body = appendPartial(nil, stored)
+	case shapeTable:
+		include, err := includeObject(r)
+		if err != nil {
+			return err
+		}
+		if body, err = e.table.single(stored, include, true); err != nil {
+			return err
+		}
+	}
+	return e.respondJSON(w, r, status, enc, body)
+}
+
+// respondJSON answers with body, which is JSON, in the encoding that was agreed on.
+func (e *endpoint) respondJSON(w http.ResponseWriter, r *http.Request, status int, enc encoding, body []byte) error {
+	switch {
+	case enc.format == formatYAML:
+		converted, err := yaml.JSONToYAML(body)
+		if err != nil {
+			return fmt.Errorf("writing a %s as YAML: %w", e.gvk.Kind, err)
+		}
+		body = converted
+	case enc.pretty:
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, body, "", "  "); err != nil {
+			return fmt.Errorf("indenting a %s: %w", e.gvk.Kind, err)
+		}
+		body = indented.Bytes()
+	}
+	e.buffers.writeBody(w, r, status, enc.format.contentType(), body)
+	return nil
+}
+
+func (e *endpoint) respondProtobuf(w http.ResponseWriter, r *http.Request, status int, enc encoding, stored []byte) error {
+	body, err := e.appendProtobuf(nil, enc.shape, stored)
+	if err != nil {
+		return err
+	}
+	e.buffers.writeBody(w, r, status, protobufHeader, body)
+	return nil
+}
+
+// appendProtobuf appends stored in its protobuf form to dst.
+func (e *endpoint) appendProtobuf(dst []byte, s shape, stored []byte) ([]byte, error) {
+	obj := e.res.New()
+	if s == shapePartial {
+		obj = &metav1.PartialObjectMetadata{}
+	}
+	if err := decodeStored(stored, obj); err != nil {
+		return nil, err
+	}
+	if s == shapePartial {
+		obj.GetObjectKind().SetGroupVersionKind(partialKind)
+	} else {
+		obj.GetObjectKind().SetGroupVersionKind(e.gvk)
+	}
+	return e.encodeProtobuf(dst, obj)
+}
+
+func (e *endpoint) encodeProtobuf(dst []byte, obj runtime.Object) ([]byte, error) {
+	buf := bytes.NewBuffer(dst)
+	if err := e.codec.proto.Encode(obj, buf); err != nil {
+		return nil, fmt.Errorf("writing a %s as protobuf: %w", e.gvk.Kind, err)
+	}
+	return buf.Bytes(), nil
+}
+
+// respondObject answers with what a write returned: an object of the endpoint's kind, or a Status.
+func (e *endpoint) respondObject(w http.ResponseWriter, r *http.Request, status int, enc encoding, obj runtime.Object) error {
+	gvk := e.gvk
+	if s, ok := obj.(*metav1.Status); ok {
+		gvk = statusKind
+		enc.shape = shapeObject
+		if s.Code != 0 {
+			status = int(s.Code)
+		}
+	}
+	if enc.format == formatProtobuf && enc.shape == shapeObject {
+		obj.GetObjectKind().SetGroupVersionKind(gvk)
+		body, err := e.encodeProtobuf(nil, obj)
+		if err != nil {
+			return err
+		}
+		e.buffers.writeBody(w, r, status, protobufHeader, body)
+		return nil
+	}
+	body, err := encode(obj, gvk)
+	if err != nil {
+		return err
+	}
+	return e.respondStored(w, r, status, enc, body)
+}
+
+var statusKind = metav1.SchemeGroupVersion.WithKind("Status").GroupKind().WithVersion("v1")
+
+// decodeBody reads the object in a request's body and settles what unknown and double fields mean.
+func (e *endpoint) decodeBody(w http.ResponseWriter, r *http.Request, validation string) (runtime.Object, error) {
+	f, err := e.offer().bodyFormat(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(w, r, e.cfg.MaxBodyBytes)
+	if err != nil {
+		return nil, err
+	}
+	obj := e.res.New()
+	problems, err := e.codec.decode(body, f, e.gvk, obj)
+	if err != nil {
+		return nil, err
+	}
+	if len(problems) == 0 {
+		return obj, nil
+	}
+	switch validation {
+	case metav1.FieldValidationStrict:
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v",
+			e.gvk.Kind, e.gvk.GroupVersion(), e.gvk.Kind, runtime.NewStrictDecodingError(problems)))
+	case metav1.FieldValidationWarn:
+		for _, problem := range problems {
+			handler.AddWarning(r.Context(), problem.Error())
+		}
+	}
+	return obj, nil
+}

@@ -1,0 +1,19 @@
+package rest
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+var partialKind = metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata")
+
+// appendPartial appends the PartialObjectMetadata of a stored object to dst: its metadata as it is, below
+// another kind.
+func appendPartial(dst, stored []byte) []byte {
+	metadata := rawField(stored, "metadata")
+	if metadata == nil {
+		metadata = []byte("{}")
+	}
+	dst = append(dst, `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":`...)
+	dst = append(dst, metadata...)
+	return append(dst, '}')
+}

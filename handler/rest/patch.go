@@ -1,0 +1,160 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/mergepatch"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/handler"
+)
+
+// patch changes an object by a description of the change. The storage calls the change again on the
+// newer object when another writer was faster, unless the patch carries a resourceVersion: that one
+// then no longer fits, and the storage answers with a conflict.
+func (e *endpoint) patch(w http.ResponseWriter, r *http.Request, at target) error {
+	query, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	enc, err := e.offer().negotiate(r, query)
+	if err != nil {
+		return err
+	}
+	patchType, err := e.patchType(r)
+	if err != nil {
+		return err
+	}
+	opts, err := parsePatch(r, query, patchType)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(w, r, e.cfg.MaxBodyBytes)
+	if err != nil {
+		return err
+	}
+	change, err := e.newChange(patchType, body)
+	if err != nil {
+		return err
+	}
+	transform := func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
+		if current == nil {
+			return nil, apierrors.NewNotFound(e.gvr.GroupResource(), at.name)
+		}
+		return e.patched(ctx, change, current, at, opts)
+	}
+	stored, created, err := e.res.Storage.(Updater).Update(r.Context(), at.namespace, at.name, transform, &UpdateOptions{
+		UpdateOptions: metav1.UpdateOptions{DryRun: opts.DryRun, FieldManager: opts.FieldManager, FieldValidation: opts.FieldValidation},
+	})
+	if err != nil {
+		return err
+	}
+	return e.respondObject(w, r, createdOrOK(created), enc, stored)
+}
+
+// patchType reads which language the patch is written in.
+func (e *endpoint) patchType(r *http.Request) (types.PatchType, error) {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	accepted := []string{string(types.JSONPatchType), string(types.MergePatchType)}
+	if e.typed {
+		accepted = append(accepted, string(types.StrategicMergePatchType))
+	}
+	for _, known := range accepted {
+		if strings.TrimSpace(media) == known {
+			return types.PatchType(known), nil
+		}
+	}
+	return "", unsupported(accepted)
+}
+
+// change turns an object's JSON into that of its new state.
+type change func(object []byte) ([]byte, error)
+
+// newChange reads a patch once, so that it can be applied more than once.
+func (e *endpoint) newChange(patchType types.PatchType, patch []byte) (change, error) {
+	switch patchType {
+	case types.JSONPatchType:
+		operations, err := parseOperations(patch)
+		if err != nil {
+			return nil, err
+		}
+		return operations.apply, nil
+	case types.MergePatchType:
+		return func(object []byte) ([]byte, error) {
+			merged, err := jsonpatch.MergePatch(object, patch)
+			if err != nil {
+				return nil, apierrors.NewBadRequest(fmt.Sprintf("the merge patch cannot be applied: %v", err))
+			}
+			return merged, nil
+		}, nil
+	}
+	return func(object []byte) ([]byte, error) {
+		merged, err := strategicpatch.StrategicMergePatch(object, patch, e.res.New())
+		if err != nil {
+			return nil, strategicError(err)
+		}
+		return merged, nil
+	}, nil
+}
+
+// strategicError tells a patch that cannot be read from one that does not fit the object.
+func strategicError(err error) error {
+	for _, unreadable := range []error{
+		mergepatch.ErrBadJSONDoc, mergepatch.ErrBadPatchFormatForPrimitiveList, mergepatch.ErrBadPatchFormatForRetainKeys,
+		mergepatch.ErrBadPatchFormatForSetElementOrderList, mergepatch.ErrUnsupportedStrategicMergePatchFormat,
+	} {
+		if errors.Is(err, unreadable) {
+			return apierrors.NewBadRequest(err.Error())
+		}
+	}
+	return unprocessable(err.Error())
+}
+
+func unprocessable(message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid, Message: message,
+	}}
+}
+
+// patched applies change to current.
+func (e *endpoint) patched(ctx context.Context, change change, current runtime.Object, at target, opts *metav1.PatchOptions) (runtime.Object, error) {
+	before, err := encode(current, e.gvk)
+	if err != nil {
+		return nil, err
+	}
+	after, err := change(before)
+	if err != nil {
+		return nil, err
+	}
+	obj := e.res.New()
+	problems, err := e.codec.decode(after, formatJSON, e.gvk, obj)
+	if err != nil {
+		return nil, e.invalidPatch(at, err)
+	}
+	if len(problems) > 0 {
+		switch opts.FieldValidation {
+		case metav1.FieldValidationStrict:
+			return nil, e.invalidPatch(at, runtime.NewStrictDecodingError(problems))
+		case metav1.FieldValidationWarn:
+			for _, problem := range problems {
+				handler.AddWarning(ctx, problem.Error())
+			}
+		}
+	}
+	return obj, checkIdentity(obj, at)
+}
+
+// invalidPatch says that what the patch leads to is no object of this kind.
+func (e *endpoint) invalidPatch(at target, err error) error {
+	return apierrors.NewInvalid(e.gvk.GroupKind(), at.name, field.ErrorList{field.Invalid(field.NewPath("patch"), field.OmitValueType{}, err.Error())})
+}

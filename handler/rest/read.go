@@ -1,0 +1,24 @@
+package rest
+
+import (
+	"net/http"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// get answers with one object.
+func (e *endpoint) get(w http.ResponseWriter, r *http.Request, at target) error {
+	query, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	enc, err := e.offer().negotiate(r, query)
+	if err != nil {
+		return err
+	}
+	obj, err := e.res.Storage.(Getter).Get(r.Context(), at.namespace, at.name, &metav1.GetOptions{ResourceVersion: query.Get("resourceVersion")})
+	if err != nil {
+		return err
+	}
+	return e.respondStored(w, r, http.StatusOK, enc, obj.JSON())
+}
