@@ -1,0 +1,116 @@
+package delegation
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/metrics"
+)
+
+// pathRegistry is where the health endpoints are installed.
+type pathRegistry interface {
+	Handle(path string, h http.Handler)
+}
+
+// healthEndpoint answers /healthz, /livez or /readyz (contract 9).
+type healthEndpoint struct {
+	name     string
+	checks   []HealthCheck
+	observer *metrics.Health
+	// passedFirst, when set, is called the first time that all checks pass.
+	passedFirst func()
+	once        sync.Once
+}
+
+// install adds the endpoint and a path for each of its checks to mux.
+func (e *healthEndpoint) install(mux pathRegistry) {
+	mux.Handle("/"+e.name, e)
+	for _, c := range e.checks {
+		mux.Handle("/"+e.name+"/"+c.Name, singleCheck(c))
+	}
+}
+
+// singleCheck tells why a check fails: whoever may read this path was authorized for it.
+func singleCheck(c HealthCheck) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := c.Check(r.Context()); err != nil {
+			http.Error(w, fmt.Sprintf("internal server error: %v", err), http.StatusInternalServerError)
+			return
+		}
+		writePlain(w, []byte("ok"))
+	})
+}
+
+func (e *healthEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	report, failures := e.run(r, query["exclude"])
+	if len(failures) > 0 {
+		klog.FromContext(r.Context()).V(2).Info("Health check failed", "endpoint", e.name, "failures", failures)
+		http.Error(w, fmt.Sprintf("%s%s check failed", report, e.name), http.StatusInternalServerError)
+		return
+	}
+	if e.passedFirst != nil {
+		e.once.Do(e.passedFirst)
+	}
+	if !query.Has("verbose") {
+		writePlain(w, []byte("ok"))
+		return
+	}
+	writePlain(w, fmt.Appendf(report, "%s check passed\n", e.name))
+}
+
+// run makes all checks but the excluded ones. The report says which fail; why is for the log only,
+// because health is public.
+func (e *healthEndpoint) run(r *http.Request, excluded []string) (report []byte, failures []string) {
+	var out bytes.Buffer
+	unmatched := slices.Compact(slices.Sorted(slices.Values(excluded)))
+	for _, c := range e.checks {
+		if slices.Contains(excluded, c.Name) {
+			fmt.Fprintf(&out, "[+]%s excluded: ok\n", c.Name)
+			unmatched = without(unmatched, c.Name)
+			continue
+		}
+		if c.Group != "" && slices.Contains(excluded, c.Group) {
+			fmt.Fprintf(&out, "[+]%s excluded with %s: ok\n", c.Name, c.Group)
+			unmatched = without(unmatched, c.Group)
+			continue
+		}
+		err := c.Check(r.Context())
+		e.observer.Observe(c.Name, e.name, err == nil)
+		if err != nil {
+			fmt.Fprintf(&out, "[-]%s failed: reason withheld\n", c.Name)
+			failures = append(failures, c.Name+": "+err.Error())
+			continue
+		}
+		fmt.Fprintf(&out, "[+]%s ok\n", c.Name)
+	}
+	if len(unmatched) > 0 {
+		fmt.Fprintf(&out, "warn: some health checks cannot be excluded: no matches for %s\n", quoted(unmatched))
+	}
+	return out.Bytes(), failures
+}
+
+func without(names []string, name string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return n == name })
+}
+
+func quoted(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = fmt.Sprintf("%q", n)
+	}
+	return strings.Join(out, ",")
+}
+
+func writePlain(w http.ResponseWriter, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.Write(body) // an error here is the client's going away
+}

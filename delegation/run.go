@@ -1,0 +1,132 @@
+package delegation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+// PreparedAPIServer is a unit on which PrepareRun was called, and so one that may run. That of the
+// empty delegate has nothing to serve and runs until it is told to end.
+type PreparedAPIServer struct {
+	*GenericAPIServer
+}
+
+// PrepareRun prepares the delegates, then installs what depends on all that the unit has: OpenAPI
+// and the health endpoints. Nothing can be contributed afterwards.
+func (s *GenericAPIServer) PrepareRun() PreparedAPIServer {
+	s.prepare.Do(func() {
+		s.delegate.PrepareRun()
+		s.installHealth()
+	})
+	return PreparedAPIServer{s}
+}
+
+// installHealth adds /healthz, /livez and /readyz with the checks that there are now.
+func (s *GenericAPIServer) installHealth() {
+	s.mu.Lock()
+	s.seal("is prepared already")
+	checks := s.contributions.HealthChecks
+	s.mu.Unlock()
+
+	mux, observer := s.Handler.NonGoRestfulMux, s.config.Metrics.Health
+	_ = add(&checks.Readyz, shutdownHealthCheck(s.config.Lifecycle)) // a delegate has it too
+	(&healthEndpoint{name: "healthz", checks: checks.Healthz, observer: observer}).install(mux)
+	(&healthEndpoint{name: "livez", checks: checks.Livez, observer: observer}).install(mux)
+	(&healthEndpoint{name: "readyz", checks: checks.Readyz, observer: observer, passedFirst: func() {
+		klog.Background().Info("Ready", "unit", s.Name, "after", time.Since(s.created).Round(time.Millisecond))
+	}}).install(mux)
+}
+
+// Run serves until ctx ends or something the chain cannot do without fails, then ends gracefully,
+// and returns once everything it started has stopped. The end of ctx is not an error.
+func (p PreparedAPIServer) Run(ctx context.Context) error {
+	running, err := p.NonBlockingRun(ctx)
+	if err != nil {
+		return err
+	}
+	return running.Wait()
+}
+
+// NonBlockingRun is Run without waiting: it returns once the chain listens, and before the
+// post-start hooks are done.
+func (p PreparedAPIServer) NonBlockingRun(ctx context.Context) (*Running, error) {
+	r := &Running{failed: make(chan struct{}), ended: make(chan struct{})}
+	if p.GenericAPIServer == nil {
+		go r.idle(ctx)
+		return r, nil
+	}
+	stopped, err := p.serve()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.Name, err), p.destroy())
+	}
+	r.server, r.stopped = p.GenericAPIServer, stopped
+	// The hooks outlive ctx: requests that are being drained still need their controllers.
+	hooks, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.startHooks(hooks)
+	go r.terminate(ctx, cancel)
+	return r, nil
+}
+
+// serve attaches the chain to its listener and returns a channel that is closed when the last
+// connection has ended, which begins with NotAcceptingNewRequest.
+func (s *GenericAPIServer) serve() (stopped <-chan struct{}, err error) {
+	notAccepting := s.config.Lifecycle.NotAcceptingNewRequest.Signaled()
+	if s.config.Serving == nil {
+		return notAccepting, nil
+	}
+	timeout := s.config.RequestTimeout + s.config.watchGracePeriod()
+	stopped, _, err = s.config.Serving.Serve(s.Handler, timeout, notAccepting)
+	return stopped, err
+}
+
+// Running is a chain that serves.
+type Running struct {
+	server  *GenericAPIServer
+	stopped <-chan struct{} // no connection is left
+	hooks   sync.WaitGroup
+	ended   chan struct{} // everything has stopped
+
+	failOnce sync.Once
+	failed   chan struct{} // the first failure has been stored in failure
+	failure  error
+
+	err error // what Wait returns; set before ended is closed
+}
+
+// Wait returns when everything has stopped, with the reason if it is not the end of ctx.
+func (r *Running) Wait() error {
+	<-r.ended
+	return r.err
+}
+
+// Ended is closed when everything has stopped.
+func (r *Running) Ended() <-chan struct{} { return r.ended }
+
+func (r *Running) idle(ctx context.Context) {
+	<-ctx.Done()
+	close(r.ended)
+}
+
+func (r *Running) startHooks(ctx context.Context) {
+	r.hooks.Go(func() { r.server.config.logs.run(ctx) })
+	for _, h := range r.server.contributions.PostStartHooks {
+		r.hooks.Go(func() {
+			if err := h.start(ctx); err != nil {
+				r.fail(err)
+			}
+		})
+	}
+}
+
+// fail ends the chain because of err, unless it ends because of something else already.
+func (r *Running) fail(err error) {
+	r.failOnce.Do(func() {
+		r.failure = err
+		close(r.failed)
+	})
+}
