@@ -128,6 +128,9 @@ func (c *Config) New(name string, delegate DelegationTarget) (*GenericAPIServer,
 
 // chain puts the filters around director.
 func (c *Config) chain(director http.Handler) http.Handler {
+	if c.BuildHandlerChainFunc == nil {
+		return director
+	}
 	return c.BuildHandlerChainFunc(director, c)
 }
 
