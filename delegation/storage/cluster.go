@@ -1,0 +1,72 @@
+package storage
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/klog/v2"
+)
+
+// cluster is an etcd elsewhere, shared with other replicas of this program and perhaps with other programs.
+type cluster struct {
+	etcd *clientv3.Client
+	read *sharedRead
+}
+
+// dial returns a cluster that has answered once.
+func dial(ctx context.Context, cfg Config) (*cluster, error) {
+	doing := "connecting to etcd at " + strings.Join(cfg.Servers, ", ")
+	tlsConfig, err := clusterTLS(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	client, err := clientv3.New(clientv3.Config{
+		// The client outlives the opening.
+		Context:              context.WithoutCancel(ctx),
+		Endpoints:            cfg.Servers,
+		TLS:                  tlsConfig,
+		DialTimeout:          cfg.StartTimeout,
+		DialKeepAliveTime:    30 * time.Second,
+		DialKeepAliveTimeout: 10 * time.Second,
+		PermitWithoutStream:  true,
+		Logger:               quietLogger(klog.FromContext(ctx)),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if _, err := linearized(ctx, client, cfg.Prefix); err != nil {
+		client.Close()
+		return nil, fmt.Errorf("%s: no answer within %v; are the addresses right, and is a majority of the members up? %w", doing, cfg.StartTimeout, err)
+	}
+	c := &cluster{etcd: client}
+	c.read = &sharedRead{ask: func(ctx context.Context) (int64, error) { return linearized(ctx, client, cfg.Prefix) }}
+	return c, nil
+}
+
+func clusterTLS(cfg Config) (*tls.Config, error) {
+	if cfg.CAFile == "" && cfg.CertFile == "" && cfg.KeyFile == "" {
+		return nil, nil
+	}
+	return transport.TLSInfo{TrustedCAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile}.ClientConfig()
+}
+
+func (c *cluster) client() *clientv3.Client { return c.etcd }
+
+func (c *cluster) revision(ctx context.Context) (int64, error) { return c.read.revision(ctx) }
+
+// acknowledged: others write too, so what passed through here says little.
+func (c *cluster) acknowledged(int64) {}
+
+// watchContext makes a member that has lost its leader end the watch, instead of leaving it silent.
+func (c *cluster) watchContext(ctx context.Context) context.Context {
+	return clientv3.WithRequireLeader(ctx)
+}
+
+func (c *cluster) err() error { return nil }
+
+func (c *cluster) close() error { return c.etcd.Close() }

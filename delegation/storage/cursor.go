@@ -1,0 +1,104 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+)
+
+// cursorBatch is how many changes a watcher is given at once: enough to fill a write, and
+// few enough that a watcher far behind holds the ring's lock for microseconds only.
+const cursorBatch = 256
+
+// Cursor is one watcher's place on the ring of events. It holds no copy of an event. It belongs to one goroutine.
+type Cursor struct {
+	cache     *Cache
+	topic     *topic
+	namespace string
+	position  uint64
+	seen      int64
+	batch     []*Event
+	closed    bool
+}
+
+// Watch returns a cursor on the changes after revision, of one namespace or all (""). It waits like a read
+// for a revision that is not there yet. ErrCompacted when changes after it have left the ring.
+func (c *Cache) Watch(ctx context.Context, namespace string, revision int64) (*Cursor, error) {
+	if err := c.reach(ctx, revision); err != nil {
+		return nil, err
+	}
+	topic, position, ok := c.ring.join(namespace, revision)
+	if !ok {
+		return nil, fmt.Errorf("watching %s from revision %d: %w", c.cfg.Path, revision, ErrCompacted)
+	}
+	return &Cursor{cache: c, topic: topic, namespace: namespace, position: position, seen: revision}, nil
+}
+
+// Next blocks until there are events or ctx ends; ErrCompacted when the cursor fell off the ring. The
+// slice is valid until the next call. seen is the revision up to which everything has been delivered (for
+// bookmarks); it is right when ctx has ended, too.
+func (c *Cursor) Next(ctx context.Context) (events []*Event, seen int64, err error) {
+	for ended := false; ; {
+		wake, err := c.collect()
+		if err != nil {
+			return nil, c.seen, err
+		}
+		if len(c.batch) > 0 {
+			return c.batch, c.seen, nil
+		}
+		if ended {
+			return nil, c.seen, ctx.Err()
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			ended = true // look once more: seen is as new as the end
+		}
+	}
+}
+
+// collect fills the batch with what follows the cursor, or returns what to wait for.
+func (c *Cursor) collect() (<-chan struct{}, error) {
+	c.batch = c.batch[:0]
+	// Before the ring is looked at: whatever is seen has been put on the ring by then.
+	seen := c.cache.seen()
+
+	r := c.cache.ring
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	switch {
+	case r.closed:
+		return nil, ErrClosed
+	case c.position < c.topic.evicted:
+		c.cache.metrics.WatchersTerminated(c.cache.cfg.Group, c.cache.cfg.Resource)
+		return nil, fmt.Errorf("watching %s after revision %d: %w", c.cache.cfg.Path, c.seen, ErrCompacted)
+	}
+	// What left the ring between the cursor and the ring's begin was of other namespaces.
+	c.position = max(c.position, r.first)
+	for ; c.position < r.next; c.position++ {
+		e := r.at(c.position)
+		if c.namespace != "" && e.Object.Namespace() != c.namespace {
+			continue
+		}
+		if len(c.batch) == cursorBatch {
+			c.seen = max(c.seen, e.Revision-1)
+			return nil, nil
+		}
+		c.batch = append(c.batch, e)
+	}
+	if n := len(c.batch); n > 0 {
+		seen = max(seen, c.batch[n-1].Revision)
+	}
+	c.seen = max(c.seen, seen)
+	if len(c.batch) == 0 {
+		c.topic.waiting.Store(true)
+	}
+	return c.topic.wake, nil
+}
+
+// Close frees the cursor.
+func (c *Cursor) Close() {
+	if !c.closed {
+		c.closed = true
+		c.cache.ring.leave(c.namespace, c.topic)
+	}
+}

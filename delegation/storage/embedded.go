@@ -1,0 +1,135 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// One member elects itself. The election takes up to two of these timeouts, and nobody answers before it.
+	electionMilliseconds = 50
+	tickMilliseconds     = 10
+
+	quotaBytes = 8 << 30
+	// maxRequestBytes leaves room around the largest object a client may send (3 MiB, contract 7.5).
+	maxRequestBytes = 4 << 20
+)
+
+// inProcess is an etcd of one member inside this process. It listens on nothing.
+type inProcess struct {
+	soleWriter
+	dir  string
+	lock *dirLock
+	etcd *embed.Etcd
+	kv   *clientv3.Client
+}
+
+// embedded starts the etcd under the data directory and returns when it takes writes.
+func embedded(ctx context.Context, cfg Config) (*inProcess, error) {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	lock, err := lockDir(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &inProcess{dir: filepath.Join(cfg.DataDir, "etcd"), lock: lock}
+	if err := e.start(ctx); err != nil {
+		lock.release()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *inProcess) start(ctx context.Context) error {
+	birth := newBirth(e.dir)
+	if err := birth.begin(); err != nil {
+		return err
+	}
+	if err := e.launch(klog.FromContext(ctx)); err != nil {
+		return fmt.Errorf("opening the store in %s: %w; restore a backup there, or move the directory away to start with an empty store", e.dir, err)
+	}
+	select {
+	case <-e.etcd.Server.ReadyNotify():
+	case <-e.etcd.Server.StopNotify():
+		e.etcd.Close()
+		return fmt.Errorf("opening the store in %s: the etcd stopped by itself", e.dir)
+	case <-ctx.Done():
+		e.etcd.Close()
+		return fmt.Errorf("opening the store in %s: not ready in time: %w", e.dir, ctx.Err())
+	}
+	if err := birth.end(); err != nil {
+		e.etcd.Close()
+		return err
+	}
+	e.kv = v3client.New(e.etcd.Server)
+	return nil
+}
+
+// launch starts the etcd. What is wrong with its files it tells by a panic, which is an error to us.
+func (e *inProcess) launch(log klog.Logger) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	e.etcd, err = embed.StartEtcd(e.config(log))
+	return err
+}
+
+func (e *inProcess) config(log klog.Logger) *embed.Config {
+	c := embed.NewConfig()
+	c.Name = "portico"
+	c.Dir = e.dir
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(quietLogger(log))
+
+	// Nothing listens. The peer address is only the member's name towards itself; an IP, so that nothing asks the DNS.
+	self := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+	c.ListenPeerUrls, c.ListenClientUrls, c.ListenClientHttpUrls = nil, nil, nil
+	c.AdvertisePeerUrls = []url.URL{self}
+	c.AdvertiseClientUrls = []url.URL{self}
+	c.InitialCluster = c.Name + "=" + self.String()
+	c.PreVote = false // there is nobody to ask
+	c.StrictReconfigCheck = false
+	c.EnableGRPCGateway = false
+
+	c.TickMs, c.ElectionMs = tickMilliseconds, electionMilliseconds
+	c.QuotaBackendBytes = quotaBytes
+	c.MaxRequestBytes = maxRequestBytes
+	// No follower has to catch up, so the log in memory can be short.
+	c.SnapshotCatchUpEntries = 100
+	// Compaction is ours: see Store.maintain.
+	c.AutoCompactionRetention = "0"
+	return c
+}
+
+func (e *inProcess) client() *clientv3.Client { return e.kv }
+
+func (e *inProcess) watchContext(ctx context.Context) context.Context { return ctx }
+
+func (e *inProcess) err() error {
+	select {
+	case <-e.etcd.Server.StopNotify():
+		return errors.New("the embedded etcd has stopped")
+	default:
+		return nil
+	}
+}
+
+func (e *inProcess) close() error {
+	err := e.kv.Close()
+	if errors.Is(err, context.Canceled) {
+		err = nil // how the client of an etcd in the same process says goodbye
+	}
+	e.etcd.Close()
+	return errors.Join(err, e.lock.release())
+}

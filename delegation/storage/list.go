@@ -1,0 +1,60 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// listPage is how many objects one request to the etcd asks for: the answer is held in memory as a whole.
+const listPage = 1000
+
+// list reads all objects of a resource from the etcd, at a revision or (0) the newest.
+func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tree, at int64, err error) {
+	objects = new(tree)
+	end := clientv3.GetPrefixRangeEnd(c.prefix)
+	from := c.prefix
+	for {
+		start := time.Now()
+		resp, err := s.engine.client().Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(listPage), clientv3.WithRev(revision))
+		s.cfg.Metrics.ObserveRequest("list", c.cfg.Group, c.cfg.Resource, time.Since(start), err)
+		if err != nil {
+			return nil, 0, explain(ctx, "listing "+c.cfg.Path, err)
+		}
+		if revision == 0 {
+			revision = resp.Header.Revision // the following pages are of the same state
+		}
+		for _, kv := range resp.Kvs {
+			key, namespace, ok := c.split(kv.Key)
+			if !ok {
+				continue
+			}
+			o, err := newObject(key, namespace, kv.Value, kv.ModRevision, watch.Added)
+			if err != nil {
+				c.complain(ctx, kv, err)
+				continue
+			}
+			o.index(c.cfg.Fields)
+			objects.Set(key, o)
+		}
+		if !resp.More || len(resp.Kvs) == 0 {
+			return objects, revision, nil
+		}
+		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// linearized is the revision of the etcd's newest state, as a majority of it agrees.
+func (s *Store) linearized(ctx context.Context) (int64, error) {
+	return linearized(ctx, s.engine.client(), s.cfg.Prefix)
+}
+
+func linearized(ctx context.Context, client *clientv3.Client, key string) (int64, error) {
+	resp, err := client.Get(ctx, key, clientv3.WithCountOnly())
+	if err != nil {
+		return 0, explain(ctx, "asking the store for its revision", err)
+	}
+	return resp.Header.Revision, nil
+}
