@@ -73,8 +73,8 @@ func (i *RequestInfo) Parse(r *http.Request) error {
 		i.Verb = "deletecollection"
 	}
 	if !special && r.URL.RawQuery != "" && (i.Verb == "list" || i.Verb == "watch" || i.Verb == "deletecollection") {
-		i.FieldSelector, _ = queryValue(r.URL.RawQuery, "fieldSelector")
-		i.LabelSelector, _ = queryValue(r.URL.RawQuery, "labelSelector")
+		i.FieldSelector, _ = QueryValue(r.URL.RawQuery, "fieldSelector")
+		i.LabelSelector, _ = QueryValue(r.URL.RawQuery, "labelSelector")
 	}
 	return nil
 }
@@ -104,10 +104,10 @@ func (i *RequestInfo) parseListQuery(query string) {
 	if query == "" {
 		return
 	}
-	if watch, ok := queryValue(query, "watch"); ok && !isFalse(watch) {
+	if watch, ok := QueryValue(query, "watch"); ok && !isFalse(watch) {
 		i.Verb = "watch"
 	}
-	selector, ok := queryValue(query, "fieldSelector")
+	selector, ok := QueryValue(query, "fieldSelector")
 	if !ok || !strings.Contains(selector, "metadata.name") {
 		return
 	}
@@ -141,9 +141,9 @@ func (i *RequestInfo) split(path string) []string {
 	}
 }
 
-// queryValue is the first value of name in a raw query. It does not parse the others: most requests have none of the
+// QueryValue is the first value of name in a raw query. It does not parse the others: most requests have none of the
 // parameters that are asked for here. Pairs that cannot be decoded are skipped, as url.ParseQuery does.
-func queryValue(query, name string) (string, bool) {
+func QueryValue(query, name string) (string, bool) {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")

@@ -28,6 +28,8 @@ func (k InFlightKind) String() string {
 type inFlight struct {
 	// peaks holds, for even and odd seconds, the second in the upper and its peak in the lower 32 bits.
 	peaks [2]atomic.Uint64
+	// current is for what lasts longer than the two seconds.
+	current atomic.Int64
 }
 
 func (g *inFlight) register(r prometheus.Registerer, kind InFlightKind) {
@@ -38,7 +40,8 @@ func (g *inFlight) register(r prometheus.Registerer, kind InFlightKind) {
 	}, func() float64 { return float64(g.peak(time.Now().Unix())) }))
 }
 
-func (g *inFlight) observe(n, second int64) {
+func (g *inFlight) enter(second int64) {
+	n := g.current.Add(1)
 	slot, seen := &g.peaks[second&1], uint64(uint32(second))<<32|uint64(uint32(n))
 	for {
 		was := slot.Load()
@@ -49,8 +52,10 @@ func (g *inFlight) observe(n, second int64) {
 	}
 }
 
+func (g *inFlight) leave() { g.current.Add(-1) }
+
 func (g *inFlight) peak(second int64) uint32 {
-	var highest uint32
+	highest := uint32(max(0, g.current.Load()))
 	for i := range g.peaks {
 		v := g.peaks[i].Load()
 		if at := uint32(v >> 32); at == uint32(second) || at == uint32(second-1) {

@@ -48,9 +48,16 @@ func (m *Requests) FieldValidation(mode string, took time.Duration) {
 	m.fields.get(mode).Observe(took.Seconds())
 }
 
-// InFlight tells that n requests of the kind are in flight, at the given time.
-func (m *Requests) InFlight(kind InFlightKind, n int64, at time.Time) {
+// Enter counts a request of the kind as in flight, since the given time, until Leave is called.
+func (m *Requests) Enter(kind InFlightKind, at time.Time) {
 	if m != nil {
-		m.inFlight[kind].observe(n, at.Unix())
+		m.inFlight[kind].enter(at.Unix())
+	}
+}
+
+// Leave ends what Enter began.
+func (m *Requests) Leave(kind InFlightKind) {
+	if m != nil {
+		m.inFlight[kind].leave()
 	}
 }

@@ -136,7 +136,7 @@ func newRequests(r prometheus.Registerer) *Requests {
 }
 
 // of returns the series of a call's resource.
-func (m *Requests) of(c *Call) *resourceCalls {
+func (m *Requests) of(c Call) *resourceCalls {
 	key := resourceKey{c.Group, c.Version, c.Resource, c.Subresource}
 	if calls, ok := m.resources.lookup(key); ok {
 		return calls
@@ -147,7 +147,7 @@ func (m *Requests) of(c *Call) *resourceCalls {
 	return m.resources.get(key)
 }
 
-func (m *Requests) instruments(c *Call) *callInstruments {
+func (m *Requests) instruments(c Call) *callInstruments {
 	calls := m.of(c)
 	slot := &calls.slots[c.Verb][c.Scope][c.DryRun]
 	if i := slot.Load(); i != nil {
@@ -162,7 +162,7 @@ func (m *Requests) instruments(c *Call) *callInstruments {
 
 // bind makes the instruments of a call. A histogram shows a series as soon as it is bound, so
 // those that a call never observes are left out.
-func (m *Requests) bind(k resourceKey, c *Call) *callInstruments {
+func (m *Requests) bind(k resourceKey, c Call) *callInstruments {
 	verb, scope, dry := c.Verb.String(), c.Scope.String(), c.DryRun.String()
 	v := &m.vecs
 	i := &callInstruments{
@@ -194,7 +194,7 @@ type Outcome struct {
 }
 
 // Done counts a request that has ended.
-func (m *Requests) Done(c *Call, o Outcome) {
+func (m *Requests) Done(c Call, o Outcome) {
 	if m == nil {
 		return
 	}
@@ -213,7 +213,7 @@ func (m *Requests) Done(c *Call, o Outcome) {
 }
 
 // LongRunning counts a watch or stream as open until the function it returns is called.
-func (m *Requests) LongRunning(c *Call) (ended func()) {
+func (m *Requests) LongRunning(c Call) (ended func()) {
 	if m == nil {
 		return func() {}
 	}
@@ -224,7 +224,7 @@ func (m *Requests) LongRunning(c *Call) (ended func()) {
 }
 
 // Terminated counts a request that a filter refused or gave up on.
-func (m *Requests) Terminated(c *Call, code int) {
+func (m *Requests) Terminated(c Call, code int) {
 	if m == nil {
 		return
 	}
@@ -233,7 +233,7 @@ func (m *Requests) Terminated(c *Call, code int) {
 }
 
 // Aborted counts a request whose answer was cut off: the client had gone, or it took too long.
-func (m *Requests) Aborted(c *Call) {
+func (m *Requests) Aborted(c Call) {
 	if m == nil {
 		return
 	}
@@ -242,7 +242,7 @@ func (m *Requests) Aborted(c *Call) {
 }
 
 // Self counts a request that the server sent to itself.
-func (m *Requests) Self(c *Call) {
+func (m *Requests) Self(c Call) {
 	if m == nil {
 		return
 	}

@@ -1,2 +1,3 @@
-// Package filters is what every request passes once, in this order.
+// Package filters is what every request passes once, in the order of the list in chain.go, before the first unit's
+// director sees it. The units behind are entered by their unprotected handlers.
 package filters

@@ -1,0 +1,130 @@
+package filters
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/handler"
+	"github.com/portico-api/portico/metrics"
+)
+
+// withAuthentication finds out who asks. Credentials go no further: whoever is behind this filter learns the user,
+// never the means to become that user.
+func withAuthentication(c *Config) filter {
+	a := &authentication{authenticator: c.Authenticator, headers: newIdentityHeaders(c), metrics: c.Metrics}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if a.authenticate(w, r) {
+				next.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+type authentication struct {
+	authenticator authenticator.Request
+	headers       *identityHeaders
+	metrics       *metrics.Metrics
+}
+
+// authenticate reports whether the request may go on; if not, it has been answered.
+func (a *authentication) authenticate(w http.ResponseWriter, r *http.Request) bool {
+	rq := requestOf(r)
+	start := time.Now()
+	response, ok, err := a.authenticator.AuthenticateRequest(r)
+	took := time.Since(start)
+	a.metrics.Requests.Filter("authentication", took)
+	if err != nil || !ok || response == nil || response.User == nil {
+		result := metrics.Failure
+		if err != nil {
+			result = metrics.Error
+			klog.FromContext(r.Context()).Error(err, "Unable to authenticate the request", "path", rq.Info.Path, "auditID", rq.AuditID)
+		}
+		a.metrics.Authentication.Observe(result, took)
+		closeHTTP2(w, r)
+		handler.WriteError(w, r, apierrors.NewUnauthorized("Unauthorized"))
+		return false
+	}
+	a.metrics.Authentication.Observe(metrics.Success, took)
+	a.metrics.Authentication.User(response.User.GetName())
+	if response.User.GetName() == user.Anonymous {
+		closeHTTP2(w, r)
+	}
+	a.headers.remove(r.Header)
+	rq.User = response.User
+	return true
+}
+
+// closeHTTP2 lets a client that has not shown who it is send one request per connection: opening and resetting streams
+// is too cheap for attackers (CVE-2023-44487).
+func closeHTTP2(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 2 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// identityHeaders are the headers that carry credentials or name a user. They are recognised in every spelling: some
+// backends take an underscore for a dash.
+type identityHeaders struct {
+	names    map[string]bool
+	prefixes []string
+	initials [256]bool // the first bytes of all of them, so that most headers are passed over at once
+}
+
+func newIdentityHeaders(c *Config) *identityHeaders {
+	h := &identityHeaders{
+		names:    map[string]bool{"authorization": true, "x-remote-user": true, "x-remote-uid": true, "x-remote-group": true},
+		prefixes: []string{"x-remote-extra-"},
+	}
+	for _, name := range c.IdentityHeaders {
+		h.names[plainName(name)] = true
+	}
+	for _, prefix := range c.IdentityHeaderPrefixes {
+		if prefix != "" {
+			h.prefixes = append(h.prefixes, plainName(prefix))
+		}
+	}
+	for name := range h.names {
+		h.markInitial(name)
+	}
+	for _, prefix := range h.prefixes {
+		h.markInitial(prefix)
+	}
+	return h
+}
+
+func (h *identityHeaders) markInitial(name string) {
+	h.initials[name[0]] = true
+	h.initials[strings.ToUpper(name[:1])[0]] = true
+}
+
+func (h *identityHeaders) remove(header http.Header) {
+	for name := range header {
+		if name != "" && h.initials[name[0]] && h.matches(plainName(name)) {
+			delete(header, name)
+		}
+	}
+}
+
+func (h *identityHeaders) matches(name string) bool {
+	if h.names[name] {
+		return true
+	}
+	for _, prefix := range h.prefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainName is a header's name in lower case with dashes.
+func plainName(name string) string {
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+}

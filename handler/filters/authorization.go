@@ -1,0 +1,44 @@
+package filters
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/handler"
+	"github.com/portico-api/portico/metrics"
+)
+
+// withAuthorization lets through what the user may do.
+func withAuthorization(a authorizer.Authorizer, m *metrics.Metrics) filter {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rq := requestOf(r)
+			start := time.Now()
+			decision, reason, err := a.Authorize(r.Context(), rq)
+			took := time.Since(start)
+			m.Requests.Filter("authorization", took)
+			// An authorizer may stumble over one of its rules and still find one that allows.
+			if decision == authorizer.DecisionAllow {
+				m.Authorization.Observe(metrics.Allowed, took)
+				next.ServeHTTP(w, r)
+				return
+			}
+			switch {
+			case err != nil:
+				m.Authorization.Observe(metrics.Undecided, took)
+				handler.WriteError(w, r, fmt.Errorf("authorizing request: %w", err))
+				return
+			case decision == authorizer.DecisionDeny:
+				m.Authorization.Observe(metrics.Denied, took)
+			default:
+				m.Authorization.Observe(metrics.NoOpinion, took)
+			}
+			klog.FromContext(r.Context()).V(4).Info("Forbidden", "URI", r.RequestURI, "auditID", rq.AuditID, "reason", reason)
+			handler.WriteError(w, r, forbidden(rq, reason))
+		})
+	}
+}

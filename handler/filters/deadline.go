@@ -1,0 +1,39 @@
+package filters
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/portico-api/portico/handler"
+)
+
+// withDeadline gives every request that is not long-running a deadline, counted from its arrival: the timeout that the
+// client asks for in the query, but never more than the limit.
+func withDeadline(limit time.Duration) filter {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rq := requestOf(r)
+			if rq.LongRunning {
+				next.ServeHTTP(w, r)
+				return
+			}
+			timeout := limit
+			if asked, ok := handler.QueryValue(r.URL.RawQuery, "timeout"); ok && asked != "" {
+				d, err := time.ParseDuration(asked)
+				if err != nil {
+					handler.WriteError(w, r, apierrors.NewBadRequest("invalid timeout specified in the request URL - "+err.Error()))
+					return
+				}
+				if d > 0 && d < limit {
+					timeout = d
+				}
+			}
+			ctx, cancel := context.WithDeadline(r.Context(), rq.ReceivedAt.Add(timeout))
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}
