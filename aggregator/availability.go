@@ -1,0 +1,194 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+
+	"github.com/portico-api/portico/aggregator/backend"
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/metrics"
+)
+
+const (
+	probeTimeout = 5 * time.Second
+	// recheckInterval is how old a good verdict may become when nothing is known to have changed.
+	recheckInterval = 30 * time.Second
+	// After a failure the next look comes soon, then less and less often.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = recheckInterval
+)
+
+// availability finds out whether remote servers answer, each by itself, and says so in the
+// condition of their APIServices (contract 5.2).
+type availability struct {
+	store   *registry.Store
+	metrics *metrics.Aggregator
+	now     func() time.Time
+	loops   *loops[string]
+}
+
+func newAvailability(store *registry.Store, m *metrics.Aggregator, now func() time.Time) *availability {
+	return &availability{store: store, metrics: m, now: now, loops: newLoops[string]()}
+}
+
+// watch checks the APIService of rt until ctx ends or forget is called. A route that was watched
+// already is looked at anew from the start.
+func (a *availability) watch(ctx context.Context, rt *route) {
+	m := &monitor{
+		check: func(ctx context.Context) verdict { return check(ctx, rt) },
+		apply: func(ctx context.Context, v verdict) error { return a.apply(ctx, rt, v) },
+	}
+	rt.verdict.Store(nil)
+	a.loops.start(ctx, rt.name, m.run)
+}
+
+// recheck has the APIService of rt checked soon. That of a local one has ended and begins anew.
+func (a *availability) recheck(ctx context.Context, rt *route) {
+	if rt.remote.Load() == nil {
+		a.watch(ctx, rt)
+		return
+	}
+	a.loops.kick(rt.name)
+}
+
+// forget ends the checks of the APIService called name and returns when they have ended.
+func (a *availability) forget(name string) {
+	a.loops.stop(name)
+	a.metrics.Forget(name)
+}
+
+// apply makes v known: first to the requests, then to the clients that wait for the condition. So
+// one who reads True is served (contract 13).
+func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
+	rt.available.Store(v.available())
+	if former := rt.verdict.Swap(&v); former == nil || former.status != v.status || former.reason != v.reason {
+		a.metrics.SetUnavailable(rt.name, v.reason, !v.available())
+	}
+	if v.matches(rt.service.Load()) {
+		return nil
+	}
+	_, err := registry.UpdateStatusAs(ctx, a.store, "", rt.name, func(s *apiregistrationv1.APIService) error {
+		if !v.matches(s) {
+			setCondition(&s.Status, v, a.now())
+		}
+		return nil
+	})
+	if apierrors.IsNotFound(err) {
+		return nil // it went while it was checked
+	}
+	if err != nil {
+		return fmt.Errorf("writing the status of APIService %s: %w", rt.name, err)
+	}
+	klog.FromContext(ctx).V(1).Info("APIService changed", "apiService", rt.name, "available", v.status, "reason", v.reason, "message", v.message)
+	return nil
+}
+
+// monitor looks again and again whether one server answers.
+type monitor struct {
+	check func(ctx context.Context) verdict
+	apply func(ctx context.Context, v verdict) error
+}
+
+func (m *monitor) run(ctx context.Context, kick <-chan struct{}) {
+	logger := klog.FromContext(ctx)
+	retry := firstRetry
+	for {
+		v := m.check(ctx)
+		if ctx.Err() != nil {
+			return // what a cancelled check found says nothing about the server
+		}
+		err := m.apply(ctx, v)
+		if err != nil && ctx.Err() == nil {
+			logger.Error(err, "Availability is not written")
+		}
+		if err == nil && v.reason == reasonLocal {
+			return // it is for good
+		}
+
+		wait := recheckInterval
+		if err == nil && v.reason != reasonFailedDiscoveryCheck {
+			retry = firstRetry
+		} else {
+			wait, retry = retry, min(2*retry, lastRetry)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-kick:
+			// Services and endpoints changed, or the APIService: an old failure says little now.
+			retry = firstRetry
+		case <-time.After(spread(wait)):
+		}
+	}
+}
+
+// spread keeps the checks of thousands of APIServices from falling on the same moment.
+func spread(d time.Duration) time.Duration {
+	return d - time.Duration(rand.Int64N(int64(d)/10+1))
+}
+
+// check resolves the service of rt and asks it for the document of its group and version.
+func check(ctx context.Context, rt *route) verdict {
+	remote := rt.remote.Load()
+	if remote == nil {
+		return localVerdict()
+	}
+	err := probe(ctx, remote, rt.gv)
+	// A service may have other endpoints, and a connection may have died unnoticed: one bad answer
+	// is no verdict. One that took all its time is, or checks would take twice as long.
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = probe(ctx, remote, rt.gv)
+	}
+	return verdictOf(err)
+}
+
+func verdictOf(err error) verdict {
+	var unresolved *backend.Unresolved
+	switch {
+	case err == nil:
+		return passedVerdict()
+	case errors.As(err, &unresolved):
+		status := apiregistrationv1.ConditionFalse
+		if unresolved.Unknown() {
+			status = apiregistrationv1.ConditionUnknown
+		}
+		return verdict{status, unresolved.Reason, unresolved.Message}
+	default:
+		return failedVerdict(err)
+	}
+}
+
+// probe asks once, as the aggregator itself: only a server that trusts the proxy's certificate
+// answers such a request with success.
+func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	doc, where, err := remote.get(ctx, question{path: documentPath(gv), as: kubeAggregator(), accept: "application/json, */*"})
+	switch {
+	case err != nil && where == "":
+		return err // nobody was asked
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("failing or missing response from %s: timed out waiting for %[1]s: %w", where, context.DeadlineExceeded)
+	case err != nil:
+		return fmt.Errorf("failing or missing response from %s: %w", where, err)
+	case doc.code < 200 || doc.code > 299:
+		return fmt.Errorf("failing or missing response from %s: bad status from %[1]s: %d", where, doc.code)
+	}
+	return nil
+}
+
+// documentPath is where the document of a group and version is.
+func documentPath(gv schema.GroupVersion) string {
+	if gv.Group == "" {
+		return coreRoot + "/" + gv.Version
+	}
+	return groupsRoot + "/" + gv.Group + "/" + gv.Version
+}

@@ -1,0 +1,229 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/handler/discovery"
+)
+
+const (
+	refreshInterval   = time.Minute
+	firstRefreshRetry = 500 * time.Millisecond
+)
+
+// catalogs keeps what remote servers say they serve: their discovery, merged into the chain's, and
+// the roots of their OpenAPI documents (contract 5.5, 5.6). There is one for each server, however
+// many group-versions it serves, and each is fetched by itself. Readers are never kept waiting:
+// they get what was known last, marked stale when the server does not answer.
+type catalogs struct {
+	manager *discovery.Manager
+	loops   *loops[destination]
+
+	mu      sync.Mutex
+	servers map[destination]*catalog
+	members map[schema.GroupVersion]*member
+}
+
+// catalog is one server. Its fields are guarded by the mutex of catalogs.
+type catalog struct {
+	members map[schema.GroupVersion]*member
+
+	discovery     groupVersions
+	discoveryETag string
+	openAPI       *openAPIRoot
+	openAPIETag   string
+	visited       chan struct{} // closed when it has been asked once, whatever came of it
+	once          sync.Once
+}
+
+// member is one group-version of a server.
+type member struct {
+	catalog  *catalog
+	route    *route
+	remote   *remote
+	reported *apidiscoveryv2.APIVersionDiscovery // what the manager has
+}
+
+func newCatalogs(manager *discovery.Manager) *catalogs {
+	return &catalogs{
+		manager: manager,
+		loops:   newLoops[server](),
+		servers: map[destination]*catalog{},
+		members: map[schema.GroupVersion]*member{},
+	}
+}
+
+// add begins to report what remote says of the group-version of rt. Until it says anything the
+// group-version is there, empty and stale: clients learn that it exists and that they do not know all.
+func (cs *catalogs) add(ctx context.Context, rt *route, remote *remote) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c, ok := cs.servers[remote.destination]
+	if !ok {
+		c = &catalog{members: map[schema.GroupVersion]*member{}, visited: make(chan struct{})}
+		cs.servers[remote.destination] = c
+	}
+	m := &member{catalog: c, route: rt, remote: remote}
+	c.members[rt.gv] = m
+	c.discoveryETag = "" // an old server is asked for each group-version, also for this one
+	cs.members[rt.gv] = m
+	cs.report(rt.gv, m, c.discovery != nil)
+	if ok {
+		cs.loops.kick(remote.destination)
+		return
+	}
+	cs.loops.start(ctx, remote.destination, func(ctx context.Context, kick <-chan struct{}) { cs.keep(ctx, c, kick) })
+}
+
+// remove ends the report of the group-version of rt.
+func (cs *catalogs) remove(rt *route, remote *remote) {
+	cs.mu.Lock()
+	c, ok := cs.servers[remote.destination]
+	if !ok {
+		cs.mu.Unlock()
+		return
+	}
+	delete(c.members, rt.gv)
+	delete(cs.members, rt.gv)
+	cs.manager.RemoveGroupVersion(discovery.SourceAggregator, metav1.GroupVersion(rt.gv))
+	last := len(c.members) == 0
+	if last {
+		delete(cs.servers, remote.destination)
+	}
+	cs.mu.Unlock()
+	if last {
+		cs.loops.stop(remote.destination) // takes the lock to finish what it was about
+		c.once.Do(func() { close(c.visited) })
+	}
+}
+
+// refresh has the server asked soon.
+func (cs *catalogs) refresh(d destination) { cs.loops.kick(d) }
+
+// waitVisited returns when every server that is known now has been asked once, or ctx ends.
+func (cs *catalogs) waitVisited(ctx context.Context) error {
+	cs.mu.Lock()
+	all := slices.Collect(maps.Values(cs.servers))
+	cs.mu.Unlock()
+	for _, c := range all {
+		select {
+		case <-c.visited:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// keep refreshes c until ctx ends.
+func (cs *catalogs) keep(ctx context.Context, c *catalog, kick <-chan struct{}) {
+	logger := klog.FromContext(ctx)
+	retry := firstRefreshRetry
+	for {
+		err := cs.refreshDiscovery(ctx, c)
+		c.once.Do(func() { close(c.visited) })
+		err = errors.Join(err, cs.refreshOpenAPI(ctx, c))
+		if ctx.Err() != nil {
+			return
+		}
+		wait := refreshInterval
+		if err == nil {
+			retry = firstRefreshRetry
+		} else {
+			logger.V(2).Info("A remote server does not tell what it serves", "err", err)
+			wait, retry = retry, min(2*retry, refreshInterval)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-kick:
+			retry = firstRefreshRetry
+		case <-time.After(spread(wait)):
+		}
+	}
+}
+
+func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
+	remote, wanted, etag := cs.discoveryQuestion(c)
+	if remote == nil {
+		return nil
+	}
+	found, newETag, err := fetchDiscovery(ctx, remote, wanted, etag)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if err == nil {
+		c.discovery, c.discoveryETag = found, newETag
+	}
+	fresh := err == nil || errors.Is(err, errNotModified)
+	for gv, m := range c.members {
+		cs.report(gv, m, fresh)
+	}
+	if fresh {
+		return nil
+	}
+	return err
+}
+
+func (cs *catalogs) discoveryQuestion(c *catalog) (rm *remote, wanted []schema.GroupVersion, etag string) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return c.anyRemote(), slices.Collect(maps.Keys(c.members)), c.discoveryETag
+}
+
+func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog) error {
+	cs.mu.Lock()
+	remote, etag := c.anyRemote(), c.openAPIETag
+	cs.mu.Unlock()
+	if remote == nil {
+		return nil
+	}
+	root, newETag, err := fetchOpenAPIRoot(ctx, remote, etag)
+	switch {
+	case errors.Is(err, errNotModified):
+		return nil
+	case err != nil:
+		return err
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c.openAPI, c.openAPIETag = root, newETag
+	return nil
+}
+
+// anyRemote is the way to the server of c: any of its members leads there.
+func (c *catalog) anyRemote() *remote {
+	for _, m := range c.members {
+		return m.remote
+	}
+	return nil
+}
+
+// report tells the manager what is known of gv, unless it knows. A server that does not list a
+// group-version it is registered for serves nothing in it.
+func (cs *catalogs) report(gv schema.GroupVersion, m *member, fresh bool) {
+	v := m.catalog.discovery[gv]
+	v.Version = gv.Version
+	v.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
+	if fresh {
+		v.Freshness = apidiscoveryv2.DiscoveryFreshnessCurrent
+	}
+	if m.reported != nil && reflect.DeepEqual(*m.reported, v) {
+		return
+	}
+	m.reported = &v
+	cs.manager.AddGroupVersion(discovery.SourceAggregator, gv.Group, v)
+}

@@ -1,0 +1,199 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+
+	"github.com/portico-api/portico/aggregator/backend"
+	"github.com/portico-api/portico/aggregator/proxy"
+	"github.com/portico-api/portico/handler"
+)
+
+// maxDocument bounds what a remote server can make this process hold for one of its documents.
+const maxDocument = 32 << 20
+
+// remote is the server behind an APIService, for as long as the spec says so.
+type remote struct {
+	destination
+	transport *backend.Transport
+	// requests proxies what clients ask, as who they are.
+	requests http.Handler
+	// documents proxies OpenAPI documents, as the aggregator: every client may read them.
+	documents http.Handler
+}
+
+// destination is how a remote server is reached. APIServices that say the same share it; one
+// with another CA bundle has not, so that its mistakes are its own.
+type destination struct {
+	reference             backend.ServiceReference
+	caBundle              string
+	insecureSkipTLSVerify bool
+}
+
+func destinationOf(s *apiregistrationv1.APIService) destination {
+	return destination{
+		reference: backend.ServiceReference{
+			Namespace: s.Spec.Service.Namespace,
+			Name:      s.Spec.Service.Name,
+			Port:      *s.Spec.Service.Port, // defaulted when it was stored
+		},
+		caBundle:              string(s.Spec.CABundle),
+		insecureSkipTLSVerify: s.Spec.InsecureSkipTLSVerify,
+	}
+}
+
+// sameServer tells whether two specs are answered for by the same server, so that connections can
+// stay.
+func sameServer(a, b *apiregistrationv1.APIService) bool {
+	if isLocal(a) || isLocal(b) {
+		return isLocal(a) && isLocal(b)
+	}
+	return destinationOf(a) == destinationOf(b)
+}
+
+// kubeAggregator is who checks and discovers remote servers (contract 5.2, 5.5).
+func kubeAggregator() user.Info {
+	return &user.DefaultInfo{Name: "system:kube-aggregator", Groups: []string{user.SystemPrivilegedGroup}}
+}
+
+// openAPIAggregator is who reads the OpenAPI documents of remote servers (contract 5.6).
+func openAPIAggregator() user.Info {
+	return &user.DefaultInfo{Name: "system:aggregator", Groups: []string{user.AllAuthenticated}}
+}
+
+// remotes makes the connections to remote servers.
+type remotes struct {
+	cfg      Config
+	stopping <-chan struct{}
+	resolver *backend.Resolver
+}
+
+func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
+	to := destinationOf(s)
+	transport := backend.NewTransport(backend.Config{
+		Service:               to.reference,
+		CABundle:              s.Spec.CABundle,
+		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
+		ClientCertificate:     rs.cfg.ProxyClientCert,
+	}, rs.resolver)
+
+	gv := groupVersionOf(s)
+	cfg := proxy.Config{
+		Backend:       transport,
+		UserFrom:      userOf,
+		WriteError:    handler.WriteError,
+		AuditIDFrom:   auditIDOf,
+		IsWatch:       isWatch,
+		Stopping:      rs.stopping,
+		DiscoveryPath: documentPath(gv),
+		OnError: func(r *http.Request, code int) {
+			rs.cfg.Metrics.ProxyTerminated(verbOf(r), gv.Group, gv.Version, code)
+		},
+	}
+	requests, err := proxy.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connecting APIService %s: %w", s.Name, err)
+	}
+	aggregator := openAPIAggregator()
+	cfg.UserFrom = func(*http.Request) (user.Info, bool) { return aggregator, true }
+	documents, err := proxy.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connecting APIService %s: %w", s.Name, err)
+	}
+	return &remote{destination: to, transport: transport, requests: requests, documents: documents}, nil
+}
+
+func userOf(r *http.Request) (user.Info, bool) {
+	req, ok := handler.RequestFrom(r.Context())
+	if !ok || req.User == nil {
+		return nil, false
+	}
+	return req.User, true
+}
+
+func auditIDOf(r *http.Request) string {
+	if req, ok := handler.RequestFrom(r.Context()); ok {
+		return req.AuditID
+	}
+	return ""
+}
+
+func isWatch(r *http.Request) bool {
+	req, ok := handler.RequestFrom(r.Context())
+	return ok && req.Info.IsResourceRequest && req.Info.Verb == "watch"
+}
+
+func verbOf(r *http.Request) string {
+	if req, ok := handler.RequestFrom(r.Context()); ok {
+		return req.Info.Verb
+	}
+	return ""
+}
+
+// document is what a remote server answered to one of our own requests.
+type document struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+// question is one of our own requests to a remote server.
+type question struct {
+	path   string
+	as     user.Info
+	accept string
+	etag   string // of what is known already
+}
+
+// get asks one endpoint of the remote server. It follows no redirect: the answer would come from
+// who knows where (contract 5.2). url is what was asked, for messages, as soon as there is an endpoint.
+func (rm *remote) get(ctx context.Context, q question) (doc *document, where string, err error) {
+	address, release, err := rm.transport.Pick()
+	if err != nil {
+		return nil, "", err
+	}
+	defer release()
+	where = (&url.URL{Scheme: "https", Host: address, Path: q.path}).String()
+
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return nil, where, err
+	}
+	r.Header.Set("X-Remote-User", q.as.GetName())
+	r.Header["X-Remote-Group"] = q.as.GetGroups()
+	r.Header.Set("Accept", q.accept)
+	if q.etag != "" {
+		r.Header.Set("If-None-Match", q.etag)
+	}
+	resp, err := rm.transport.RoundTrip(r)
+	if err != nil {
+		return nil, where, steady(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err != nil {
+		return nil, where, steady(err)
+	}
+	if len(body) > maxDocument {
+		return nil, where, fmt.Errorf("the answer is longer than %d bytes", maxDocument)
+	}
+	return &document{code: resp.StatusCode, header: resp.Header, body: body}, where, nil
+}
+
+// steady leaves our own port, new for each connection, out of an error's text: otherwise the same
+// failure would be another message, and another write to the store, at every check.
+func steady(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Source != nil {
+		return fmt.Errorf("%s %s %v: %w", op.Op, op.Net, op.Addr, op.Err)
+	}
+	return err
+}

@@ -1,0 +1,60 @@
+package aggregator
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+
+	"github.com/portico-api/portico/handler"
+	"github.com/portico-api/portico/metrics"
+)
+
+// route is what becomes of the requests that one APIService claims. It lives as long as the
+// APIService; what changes is swapped, so that a request takes no lock.
+type route struct {
+	name string
+	gv   schema.GroupVersion
+	next http.Handler // the next delegate, which answers for local APIServices
+
+	metrics *metrics.Aggregator
+
+	service   atomic.Pointer[apiregistrationv1.APIService] // as stored last
+	remote    atomic.Pointer[remote]                       // nil when local
+	available atomic.Bool
+	verdict   atomic.Pointer[verdict] // of the last check; nil before the first
+}
+
+func newRoute(s *apiregistrationv1.APIService, next http.Handler, m *metrics.Aggregator) *route {
+	return &route{name: s.Name, gv: groupVersionOf(s), next: next, metrics: m}
+}
+
+// ServeHTTP passes r on to the next delegate or to the remote server. An unavailable one is not
+// even tried: clients get their answer at once, whatever state the backend is in.
+func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	remote := rt.remote.Load()
+	switch {
+	case remote == nil:
+		rt.next.ServeHTTP(w, r)
+	case !rt.available.Load():
+		rt.metrics.ProxyTerminated(verbOf(r), rt.gv.Group, rt.gv.Version, http.StatusServiceUnavailable)
+		handler.WriteError(w, r, errUnavailable())
+	default:
+		remote.requests.ServeHTTP(w, r)
+	}
+}
+
+// path is what rt claims: the document of its group and version and everything below it. The
+// nameless group claims the whole of /api (contract 5.4).
+func (rt *route) path() string {
+	if rt.gv.Group == "" {
+		return coreRoot
+	}
+	return documentPath(rt.gv)
+}
+
+func errUnavailable() error {
+	return apierrors.NewServiceUnavailable("service unavailable")
+}

@@ -1,0 +1,151 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+
+	"github.com/portico-api/portico/aggregator/backend"
+	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/rest"
+)
+
+// Server is the front unit of the chain.
+type Server struct {
+	*delegation.GenericAPIServer
+
+	cfg          Config
+	store        *registry.Store
+	router       *router
+	groups       *groupDocuments
+	openAPI      *openAPI
+	registration *autoRegistration
+}
+
+// New returns the front unit, in front of delegate. generic is shared with the other units and is
+// not changed. What it does beside answering requests begins with the post-start hooks.
+func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate delegation.DelegationTarget) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("creating the aggregator: %w", err)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	unitConfig := *generic
+	unitConfig.EnableDiscovery = false        // /apis tells of the whole chain here
+	unitConfig.SkipOpenAPIInstallation = true // and so does /openapi/v3
+	unit, err := unitConfig.New("kube-aggregator", delegate)
+	if err != nil {
+		return nil, err
+	}
+	store, err := registry.New(ctx, cfg.Registry, apiServices(cfg.Now))
+	if err != nil {
+		return nil, fmt.Errorf("creating the aggregator: opening APIServices: %w", err)
+	}
+
+	s := &Server{GenericAPIServer: unit, cfg: cfg, store: store}
+	s.groups = &groupDocuments{manager: generic.Discovery}
+	s.router = s.newRouter(generic, delegate.UnprotectedHandler())
+	s.openAPI = &openAPI{local: delegate.UnprotectedHandler(), catalogs: s.router.catalogs}
+	s.registration = &autoRegistration{store: store, paths: delegate.Contributions().ListedPaths}
+	if err := s.install(); err != nil {
+		return nil, fmt.Errorf("creating the aggregator: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *router {
+	return &router{
+		store:   s.store,
+		mux:     s.Handler.NonGoRestfulMux,
+		next:    next,
+		metrics: s.cfg.Metrics,
+		remotes: &remotes{
+			cfg:      s.cfg,
+			stopping: generic.Lifecycle.WatchesTerminating.Signaled(),
+			resolver: backend.NewResolver(s.cfg.Services, s.cfg.SelfAddress),
+		},
+		manager:      generic.Discovery,
+		groups:       http.HandlerFunc(s.groups.serveGroup),
+		availability: newAvailability(s.store, s.cfg.Metrics, s.cfg.Now),
+		catalogs:     newCatalogs(generic.Discovery),
+		changed:      make(chan struct{}, 1),
+		initiated:    make(chan struct{}),
+		pending:      map[string]*apiregistrationv1.APIService{},
+		routes:       map[string]*route{},
+		versions:     map[string]int{},
+		behind:       map[types.NamespacedName][]*route{},
+	}
+}
+
+func (s *Server) install() error {
+	gv := apiregistrationv1.SchemeGroupVersion
+	err := s.InstallAPIGroups(&delegation.APIGroupInfo{
+		Group:    gv.Group,
+		Versions: []delegation.APIVersion{{Version: gv.Version, Resources: []*rest.Resource{s.store.Rest()}}},
+	})
+	if err != nil {
+		return err
+	}
+
+	mux := s.Handler.NonGoRestfulMux
+	list := http.HandlerFunc(s.groups.serveList)
+	mux.Handle(groupsRoot, s.router.manager.GroupsHandler(list))
+	mux.Handle(groupsRoot+"/", list) // listed, as observed (contract 13)
+	mux.Handle(openAPIRootPath, http.HandlerFunc(s.openAPI.serveRoot))
+	mux.HandlePrefix(openAPIPrefix, http.HandlerFunc(s.openAPI.serveDocument))
+
+	if s.cfg.SubscribeServices != nil {
+		s.cfg.SubscribeServices(s.router.serviceChanged)
+	}
+	return s.installHooks()
+}
+
+func (s *Server) installHooks() error {
+	if err := s.AddMuxCompleteSignal("APIServiceRegistrationControllerInitiated", s.router.initiated); err != nil {
+		return err
+	}
+	if err := s.AddController("apiservice-registration-controller", s.route); err != nil {
+		return err
+	}
+	if err := s.AddPostStartHook("apiservice-discovery-controller", s.waitDiscovered); err != nil {
+		return err
+	}
+	if err := s.AddPostStartHook("kube-apiserver-autoregistration", s.registration.run); err != nil {
+		return err
+	}
+	return s.AddBootSequenceHealthChecks(delegation.HealthCheck{
+		Name:  "autoregister-completion",
+		Check: s.registration.check,
+	})
+}
+
+// route keeps the routes, and through them what is known of remote servers, until ctx ends. It has
+// started when every stored APIService has its route.
+func (s *Server) route(ctx context.Context, started func()) error {
+	if s.cfg.ServicesSynced != nil {
+		select {
+		case <-s.cfg.ServicesSynced:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return s.router.Run(ctx, started)
+}
+
+// waitDiscovered keeps the server from being ready until it has asked each remote server once: the
+// first answer to a client should not lack a group of a server that is well. One that hangs costs
+// no more than the timeout of its discovery.
+func (s *Server) waitDiscovered(ctx context.Context) error {
+	select {
+	case <-s.router.initiated:
+	case <-ctx.Done():
+		return nil
+	}
+	return s.router.catalogs.waitVisited(ctx)
+}
