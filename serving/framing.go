@@ -63,10 +63,11 @@ type framing struct {
 	state  framingState
 	remain int64 // bytes of body or chunk that are left
 
-	// line is the beginning of the line being read; longer ones are of no interest here.
+	// line is the beginning of the line being read, or the end of it if it is a request line: the
+	// version stands there.
 	line [160]byte
 	size int  // bytes in line
-	long bool // it did not fit
+	long bool // there was more
 
 	inHead  bool // past the request line
 	old     bool // HTTP/1.0
@@ -122,6 +123,13 @@ func (f *framing) bodyDone() {
 }
 
 func (f *framing) keep(p []byte) {
+	if f.state == inLines && !f.inHead {
+		if over := f.size + len(p) - len(f.line); over > 0 {
+			drop := min(over, f.size)
+			f.size = copy(f.line[:], f.line[drop:f.size])
+			p = p[max(0, len(p)-len(f.line)):]
+		}
+	}
 	n := copy(f.line[f.size:], p)
 	f.size += n
 	f.long = f.long || n < len(p)
@@ -134,7 +142,7 @@ func (f *framing) endOfLine() bool {
 	f.size, f.long = 0, false
 	switch f.state {
 	case inLines:
-		if len(line) == 0 && !long {
+		if len(line) == 0 {
 			return f.endOfHead()
 		}
 		return f.headLine(line, long)
@@ -144,22 +152,27 @@ func (f *framing) endOfLine() bool {
 		f.state = inChunkSize
 		return len(line) == 0
 	case inTrailer:
-		if len(line) == 0 && !long {
+		if len(line) == 0 {
 			f.state = inLines
+			return true
 		}
+		return !isFolded(line)
 	}
 	return true
 }
 
+// isFolded tells whether a line continues the one before. It may hide a length, and net/http takes
+// one of blanks only for the end of a header; RFC 9112, 5.2 has servers refuse both.
+func isFolded(line []byte) bool { return line[0] == ' ' || line[0] == '\t' }
+
 func (f *framing) headLine(line []byte, long bool) bool {
 	if !f.inHead {
 		f.inHead = true
-		// The version stands at the end of a line that may be long; only its absence is certain.
-		f.old = !long && bytes.HasSuffix(line, []byte("HTTP/1.0"))
+		f.old = bytes.HasSuffix(line, []byte("HTTP/1.0"))
 		return true
 	}
-	if line[0] == ' ' || line[0] == '\t' {
-		return false // a folded line may hide a length; RFC 9112, 5.2 asks servers to refuse it
+	if isFolded(line) {
+		return false
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	switch {
