@@ -99,7 +99,7 @@ func validatingAdmissionPolicyBindings() registry.Resource {
 		Strategy:     strategy,
 		Table: table(func(b *admissionv1.ValidatingAdmissionPolicyBinding) []any {
 			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), age(&b.ObjectMeta)}
-		}, bindingColumns()...),
+		}, policyBindingColumns()...),
 	}
 }
 
@@ -122,11 +122,11 @@ func mutatingAdmissionPolicyBindings() registry.Resource {
 		Strategy:     strategy,
 		Table: table(func(b *admissionv1.MutatingAdmissionPolicyBinding) []any {
 			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), age(&b.ObjectMeta)}
-		}, bindingColumns()...),
+		}, policyBindingColumns()...),
 	}
 }
 
-func bindingColumns() []metav1.TableColumnDefinition {
+func policyBindingColumns() []metav1.TableColumnDefinition {
 	return []metav1.TableColumnDefinition{nameColumn(),
 		column("PolicyName", "The policy that is bound."),
 		column("ParamRef", "The parameters of the policy."), ageColumn()}

@@ -32,13 +32,10 @@ type Services struct {
 	ownerOf    map[types.NamespacedName]types.NamespacedName                  // slice → service
 	endpointOf map[types.NamespacedName]*corev1.Endpoints
 	listeners  []func(namespace, service string)
-
-	unsynced atomic.Int32
-	synced   chan struct{}
 }
 
 func newServices(services, slices, endpoints follower) *Services {
-	s := &Services{
+	return &Services{
 		services:   services,
 		slices:     slices,
 		endpoints:  endpoints,
@@ -46,10 +43,7 @@ func newServices(services, slices, endpoints follower) *Services {
 		slicesOf:   make(map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice),
 		ownerOf:    make(map[types.NamespacedName]types.NamespacedName),
 		endpointOf: make(map[types.NamespacedName]*corev1.Endpoints),
-		synced:     make(chan struct{}),
 	}
-	s.unsynced.Store(3)
-	return s
 }
 
 // Service returns a Service.
@@ -85,22 +79,20 @@ func (s *Services) OnChange(f func(namespace, service string)) {
 	s.listeners = append(s.listeners, f)
 }
 
-// Synced is closed when everything that was stored at the start is in the index.
-func (s *Services) Synced() <-chan struct{} { return s.synced }
-
-// Run follows the registry until ctx ends.
-func (s *Services) Run(ctx context.Context) error {
-	return runAll(ctx,
-		func(ctx context.Context) error { return s.services.Follow(ctx, s.serviceChanged, s.oneSynced) },
-		func(ctx context.Context) error { return s.slices.Follow(ctx, s.sliceChanged, s.oneSynced) },
-		func(ctx context.Context) error { return s.endpoints.Follow(ctx, s.endpointsChanged, s.oneSynced) },
-	)
-}
-
-func (s *Services) oneSynced() {
-	if s.unsynced.Add(-1) == 0 {
-		close(s.synced)
+// Run follows the registry until ctx ends. It calls synced when everything that was stored at the
+// start is in the index.
+func (s *Services) Run(ctx context.Context, synced func()) error {
+	var done atomic.Int32
+	oneSynced := func() {
+		if done.Add(1) == 3 {
+			synced()
+		}
 	}
+	return runAll(ctx,
+		func(ctx context.Context) error { return s.services.Follow(ctx, s.serviceChanged, oneSynced) },
+		func(ctx context.Context) error { return s.slices.Follow(ctx, s.sliceChanged, oneSynced) },
+		func(ctx context.Context) error { return s.endpoints.Follow(ctx, s.endpointsChanged, oneSynced) },
+	)
 }
 
 func (s *Services) serviceChanged(change registry.Change) {

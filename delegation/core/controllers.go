@@ -1,0 +1,50 @@
+package core
+
+import (
+	"context"
+)
+
+// controller is one thing the unit keeps doing; started is called when the server may be called ready.
+type controller struct {
+	name string
+	run  func(ctx context.Context, started func()) error
+}
+
+// addControllers adds what runs behind the API. Each reads the caches in this process; those that
+// write go through the registry like any client.
+func (s *Server) addControllers(cfg Config) error {
+	controllers := []controller{
+		{"start-namespace-lifecycle-index", s.lifecycle.Run},
+		{"start-service-index", s.services.Run},
+		{"start-system-namespaces-controller", s.namespaces.Run},
+		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg.NamespacedContent).Run},
+		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
+		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
+	}
+	if cfg.Trust != nil {
+		controllers = append(controllers,
+			controller{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run},
+			controller{"start-root-ca-publisher", newRootCAs(s.stores.namespaces, s.stores.configMaps, cfg.Trust).Run})
+	}
+	if cfg.RBAC != nil {
+		controllers = append(controllers, controller{"start-rbac-index", func(ctx context.Context, started func()) error {
+			return FeedRBAC(ctx, cfg.RBAC, s.stores.rbac, started)
+		}})
+	}
+	for _, c := range controllers {
+		if err := s.AddController(c.name, c.run); err != nil {
+			return err
+		}
+	}
+	return s.AddPostStartHook("rbac/bootstrap-roles", func(ctx context.Context) error {
+		if err := s.namespaces.wait(ctx); err != nil {
+			return err
+		}
+		return BootstrapRBAC(ctx, s.stores.rbac)
+	})
+}
+
+func (s *Server) aggregateClusterRoles(ctx context.Context, started func()) error {
+	started()
+	return AggregateClusterRoles(ctx, s.stores.rbac.ClusterRoles)
+}

@@ -1,0 +1,120 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/authorization"
+)
+
+// name is the unit's, in logs and errors.
+const name = "kube-apiserver"
+
+// Config is what the unit needs beyond what all units share.
+type Config struct {
+	// Registry is the store and the scheme (NewScheme); its Admission is not looked at: the unit
+	// brings the namespace lifecycle.
+	Registry registry.Config
+	// RBAC is fed from the stored roles and bindings; nil when something else authorizes.
+	RBAC *authorization.RBAC
+	// Rules answers SelfSubjectRulesReviews.
+	Rules authorizer.RuleResolver
+	// Trust is published to extension API servers and to programs in each namespace; nil publishes nothing.
+	Trust TrustSource
+	// EventTTL is how long an event is kept after its last write; 0 means one hour.
+	EventTTL time.Duration
+	// NamespacedContent are the resources of other units that a namespace's deletion has to empty.
+	// It is called for each deletion, because there may be more of them each time; nil means none.
+	NamespacedContent func() []NamespacedContent
+}
+
+// Server is the middle unit: the built-in groups and what keeps their objects in order.
+type Server struct {
+	*delegation.GenericAPIServer
+
+	stores     *stores
+	services   *Services
+	lifecycle  *NamespaceLifecycle
+	namespaces *systemNamespaces
+}
+
+// New opens the built-in resources, which lives as long as the store does, and installs their
+// groups in front of delegate. ctx bounds the opening.
+func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate delegation.DelegationTarget) (*Server, error) {
+	if cfg.Registry.Store == nil || cfg.Registry.Scheme == nil {
+		return nil, errors.New("creating the core unit: it needs a store and a scheme")
+	}
+	if cfg.EventTTL == 0 {
+		cfg.EventTTL = time.Hour
+	}
+	config := *generic
+	config.EnableDiscovery = true
+	unit, err := config.New(name, delegate)
+	if err != nil {
+		return nil, err
+	}
+
+	guard := newNamespaceGuard()
+	namespaceConfig := cfg.Registry
+	namespaceConfig.Admission = guard
+	namespaces, err := registry.New(ctx, namespaceConfig, namespaces())
+	if err != nil {
+		return nil, fmt.Errorf("opening namespaces: %w", err)
+	}
+	lifecycle := newNamespaceLifecycle(namespaces, guard)
+	cfg.Registry.Admission = lifecycle
+	stores, err := openStores(ctx, cfg, namespaces)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		GenericAPIServer: unit,
+		stores:           stores,
+		services:         newServices(stores.services, stores.endpointSlices, stores.endpoints),
+		lifecycle:        lifecycle,
+		namespaces:       newSystemNamespaces(namespaces),
+	}
+	if err := s.installGroups(cfg, generic); err != nil {
+		return nil, err
+	}
+	if err := s.addControllers(cfg); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Services is where services really are, for whoever connects to them.
+func (s *Server) Services() *Services { return s.services }
+
+// Admission is the namespace lifecycle, for namespaced resources of other units.
+func (s *Server) Admission() registry.Admission { return s.lifecycle }
+
+// installGroups installs the groups in the order in which discovery lists them (contract 8.1).
+func (s *Server) installGroups(cfg Config, generic *delegation.Config) error {
+	groups := groupResources(s.stores.rest(cfg, generic))
+	if err := s.InstallLegacyAPIGroup("/api", groups("", "v1")); err != nil {
+		return err
+	}
+	return s.InstallAPIGroups(
+		groups(authenticationv1.GroupName, "v1"),
+		groups(authorizationv1.GroupName, "v1"),
+		groups(coordinationv1.GroupName, "v1"),
+		groups(rbacv1.GroupName, "v1"),
+		groups(flowcontrolv1.GroupName, "v1"),
+		groups(admissionregistrationv1.GroupName, "v1"),
+		groups(discoveryv1.GroupName, "v1"),
+	)
+}

@@ -1,0 +1,210 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/rest"
+)
+
+const (
+	// namespaceSettles is how long after a namespace began to end its emptiness is believed:
+	// until then a create that was admitted just before may still arrive, here or at a replica.
+	namespaceSettles = time.Second
+	// namespaceRecheck is when a namespace is looked at again that something still keeps.
+	namespaceRecheck = 2 * time.Second
+
+	namespaceDeletionWorkers = 4
+)
+
+// namespaceDeletion empties the namespaces that are ending, tells in their conditions what keeps
+// them, and lets them go when nothing does.
+type namespaceDeletion struct {
+	namespaces *registry.Store
+	finalizer  rest.Updater
+	own        []NamespacedContent
+	others     func() []NamespacedContent
+}
+
+func newNamespaceDeletion(s *stores, others func() []NamespacedContent) *namespaceDeletion {
+	d := &namespaceDeletion{namespaces: s.namespaces, others: others}
+	if updater, ok := s.namespaces.Subresource(namespaceFinalize()).Storage.(rest.Updater); ok {
+		d.finalizer = updater
+	}
+	for _, o := range s.all {
+		if o.resource.Namespaced {
+			d.own = append(d.own, NewNamespacedContent(o.resource, o.store))
+		}
+	}
+	return d
+}
+
+// Run follows the namespaces until ctx ends.
+func (d *namespaceDeletion) Run(ctx context.Context, started func()) error {
+	queue := newWorkQueue("namespace-deletion", d.delete)
+	return runAll(ctx,
+		func(ctx context.Context) error { return queue.run(ctx, namespaceDeletionWorkers) },
+		func(ctx context.Context) error {
+			return d.namespaces.Follow(ctx, func(change registry.Change) {
+				if n := change.Object.(*corev1.Namespace); !change.Deleted && !n.DeletionTimestamp.IsZero() {
+					queue.add(n.Name)
+				}
+			}, started)
+		},
+	)
+}
+
+// delete takes one namespace as far towards its end as it goes now.
+func (d *namespaceDeletion) delete(ctx context.Context, name string) (again time.Duration, err error) {
+	namespace, err := registry.GetAs[*corev1.Namespace](ctx, d.namespaces, "", name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("reading namespace %s: %w", name, err)
+	case namespace.DeletionTimestamp.IsZero() || !slices.Contains(namespace.Spec.Finalizers, corev1.FinalizerKubernetes):
+		return 0, nil
+	}
+
+	found := d.empty(ctx, name)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if rest := namespaceSettles - time.Since(namespace.DeletionTimestamp.Time); found.isEmpty() && rest > 0 {
+		return rest, nil
+	}
+	if !found.isEmpty() || d.isKeptByOthers(namespace) {
+		if err := d.tell(ctx, namespace, found); err != nil {
+			return 0, err
+		}
+	}
+	if !found.isEmpty() {
+		return namespaceRecheck, nil
+	}
+	return 0, d.finalize(ctx, name)
+}
+
+// isKeptByOthers tells whether somebody will look at the namespace after this controller is done with it.
+func (d *namespaceDeletion) isKeptByOthers(n *corev1.Namespace) bool {
+	return len(n.Finalizers) > 0 || len(n.Spec.Finalizers) > 1
+}
+
+func (d *namespaceDeletion) empty(ctx context.Context, namespace string) *namespaceRemains {
+	contents := d.own
+	if d.others != nil {
+		contents = append(slices.Clone(contents), d.others()...)
+	}
+	remains := newNamespaceRemains()
+	for _, content := range contents {
+		remaining, err := content.Empty(ctx, namespace)
+		remains.add(remaining, err)
+	}
+	return remains
+}
+
+// tell writes what was found into the namespace's conditions, if they do not say so already.
+func (d *namespaceDeletion) tell(ctx context.Context, namespace *corev1.Namespace, found *namespaceRemains) error {
+	if conditions := found.conditions(namespace.Status.Conditions, metav1.Now()); slices.Equal(conditions, namespace.Status.Conditions) {
+		return nil
+	}
+	_, err := registry.UpdateStatusAs(ctx, d.namespaces, "", namespace.Name, func(n *corev1.Namespace) error {
+		n.Status.Conditions = found.conditions(n.Status.Conditions, metav1.Now())
+		return nil
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("writing the conditions of namespace %s: %w", namespace.Name, err)
+	}
+	return nil
+}
+
+func (d *namespaceDeletion) finalize(ctx context.Context, name string) error {
+	_, _, err := d.finalizer.Update(ctx, "", name, func(_ context.Context, current runtime.Object) (runtime.Object, error) {
+		n := current.DeepCopyObject().(*corev1.Namespace)
+		n.Spec.Finalizers = slices.DeleteFunc(n.Spec.Finalizers, func(f corev1.FinalizerName) bool { return f == corev1.FinalizerKubernetes })
+		return n, nil
+	}, &rest.UpdateOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("finalizing namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+// namespaceRemains is what one pass over a namespace has found.
+type namespaceRemains struct {
+	objects    map[string]int // by resource
+	finalizers map[string]int
+	errs       []error
+}
+
+func newNamespaceRemains() *namespaceRemains {
+	return &namespaceRemains{objects: make(map[string]int), finalizers: make(map[string]int)}
+}
+
+func (r *namespaceRemains) add(remaining Remaining, err error) {
+	if err != nil {
+		r.errs = append(r.errs, err)
+	}
+	if remaining.Objects > 0 {
+		r.objects[remaining.Resource.Resource+"."+remaining.Resource.Group] += remaining.Objects
+	}
+	for finalizer, n := range remaining.Finalizers {
+		r.finalizers[finalizer] += n
+	}
+}
+
+func (r *namespaceRemains) isEmpty() bool { return len(r.objects) == 0 && len(r.errs) == 0 }
+
+// conditions are the five that a namespace on its way out always has. A condition that says what
+// it said before keeps the time since when it does.
+func (r *namespaceRemains) conditions(before []corev1.NamespaceCondition, now metav1.Time) []corev1.NamespaceCondition {
+	all := []corev1.NamespaceCondition{
+		{Type: corev1.NamespaceDeletionDiscoveryFailure, Status: corev1.ConditionFalse, Reason: "ResourcesDiscovered", Message: "All resources successfully discovered"},
+		{Type: corev1.NamespaceDeletionGVParsingFailure, Status: corev1.ConditionFalse, Reason: "ParsedGroupVersions", Message: "All legacy kube types successfully parsed"},
+		{Type: corev1.NamespaceDeletionContentFailure, Status: corev1.ConditionFalse, Reason: "ContentDeleted", Message: "All content successfully deleted, may be waiting on finalization"},
+		{Type: corev1.NamespaceContentRemaining, Status: corev1.ConditionFalse, Reason: "ContentRemoved", Message: "All content successfully removed"},
+		{Type: corev1.NamespaceFinalizersRemaining, Status: corev1.ConditionFalse, Reason: "ContentHasNoFinalizers", Message: "All content-preserving finalizers finished"},
+	}
+	isTrue := func(i int, reason, message string) {
+		all[i].Status, all[i].Reason, all[i].Message = corev1.ConditionTrue, reason, message
+	}
+	if len(r.errs) > 0 {
+		messages := make([]string, len(r.errs))
+		for i, err := range r.errs {
+			messages[i] = err.Error()
+		}
+		isTrue(2, "ContentDeletionFailed", fmt.Sprintf("Failed to delete all resource types, %d remaining: %s", len(r.errs), strings.Join(messages, ", ")))
+	}
+	if len(r.objects) > 0 {
+		isTrue(3, "SomeResourcesRemain", "Some resources are remaining: "+counted(r.objects, "%s has %d resource instances"))
+	}
+	if len(r.finalizers) > 0 {
+		isTrue(4, "SomeFinalizersRemain", "Some content in the namespace has finalizers remaining: "+counted(r.finalizers, "%s in %d resource instances"))
+	}
+	for i := range all {
+		all[i].LastTransitionTime = now
+		for _, old := range before {
+			if old.Type == all[i].Type && old.Status == all[i].Status {
+				all[i].LastTransitionTime = old.LastTransitionTime
+			}
+		}
+	}
+	return all
+}
+
+func counted(counts map[string]int, format string) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf(format, key, counts[key]))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,94 @@
+package core
+
+import (
+	"context"
+	"fmt"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/rest"
+)
+
+// stores are the registries of the built-in resources: all of them in the order they are listed
+// in, and those by name that the unit itself works with.
+type stores struct {
+	all []opened
+
+	namespaces, configMaps, serviceAccounts, services, endpoints, endpointSlices *registry.Store
+
+	rbac RBACStores
+}
+
+type opened struct {
+	resource registry.Resource
+	store    *registry.Store
+}
+
+// openStores opens everything but namespaces, which the admission of the others reads.
+func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store) (*stores, error) {
+	s := &stores{namespaces: namespaceStore}
+	s.all = append(s.all, opened{namespaces(), namespaceStore})
+	resources := []registry.Resource{
+		configMaps(), secrets(), serviceAccounts(), services(), endpoints(), events(cfg.EventTTL),
+		leases(),
+		flowSchemas(), priorityLevelConfigurations(),
+		mutatingWebhookConfigurations(), validatingWebhookConfigurations(),
+		validatingAdmissionPolicies(), validatingAdmissionPolicyBindings(),
+		mutatingAdmissionPolicies(), mutatingAdmissionPolicyBindings(),
+		endpointSlices(),
+	}
+	known := map[string]**registry.Store{
+		"configmaps":          &s.configMaps,
+		"serviceaccounts":     &s.serviceAccounts,
+		"services":            &s.services,
+		"endpoints":           &s.endpoints,
+		"endpointslices":      &s.endpointSlices,
+		"roles":               &s.rbac.Roles,
+		"rolebindings":        &s.rbac.RoleBindings,
+		"clusterroles":        &s.rbac.ClusterRoles,
+		"clusterrolebindings": &s.rbac.ClusterRoleBindings,
+	}
+	for _, resource := range append(resources, RBACResources()...) {
+		store, err := registry.New(ctx, cfg.Registry, resource)
+		if err != nil {
+			return nil, fmt.Errorf("opening %s: %w", resource.Name, err)
+		}
+		s.all = append(s.all, opened{resource, store})
+		if named, ok := known[resource.Name]; ok {
+			*named = store
+		}
+	}
+	return s, nil
+}
+
+// rest returns the resources as clients may use them.
+func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
+	var resources []*rest.Resource
+	for _, o := range s.all {
+		switch {
+		case o.store == s.namespaces:
+			resources = append(resources, namespaceResource(o.store))
+		case o.resource.GroupVersion.Group == rbacv1.GroupName:
+			// Guarded below: nobody may grant what they do not hold.
+		default:
+			resources = append(resources, o.store.Rest())
+		}
+	}
+	resources = append(resources, GuardRBAC(s.rbac, generic.Authorizer, cfg.Rules)...)
+	return append(resources, ReviewResources(cfg.Registry.Scheme, generic.Authenticator, generic.Authorizer, cfg.Rules)...)
+}
+
+// groupResources returns a function that picks the resources of one group and version.
+func groupResources(resources []*rest.Resource) func(group, version string) *delegation.APIGroupInfo {
+	return func(group, version string) *delegation.APIGroupInfo {
+		v := delegation.APIVersion{Version: version}
+		for _, r := range resources {
+			if r.GroupVersion.Group == group && r.GroupVersion.Version == version {
+				v.Resources = append(v.Resources, r)
+			}
+		}
+		return &delegation.APIGroupInfo{Group: group, Versions: []delegation.APIVersion{v}}
+	}
+}
