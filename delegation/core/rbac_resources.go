@@ -1,17 +1,137 @@
 package core
 
 import (
-	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
-	"github.com/portico-api/portico/handler/rest"
 )
 
-// RBACResources declares roles, rolebindings, clusterroles and clusterrolebindings, in this order.
-func RBACResources() []registry.Resource { panic("written in the next commit") }
+// RBACResources declares roles, rolebindings, clusterroles and clusterrolebindings, in this order. Clients
+// are given them through GuardRBAC.
+func RBACResources() []registry.Resource {
+	return []registry.Resource{roles(), roleBindings(), clusterRoles(), clusterRoleBindings()}
+}
 
-// GuardRBAC returns the four resources as clients may use them: instead of each store's Rest, because a
-// writer must not be able to grant what it does not hold itself (contract 4.3).
-func GuardRBAC(stores RBACStores, authz authorizer.Authorizer, rules authorizer.RuleResolver) []*rest.Resource {
-	panic("written in the next commit")
+func roles() registry.Resource {
+	return registry.Resource{
+		GroupVersion: rbacv1.SchemeGroupVersion,
+		Kind:         "Role",
+		Name:         "roles",
+		SingularName: "role",
+		Namespaced:   true,
+		New:          func() runtime.Object { return &rbacv1.Role{} },
+		NewList:      func() runtime.Object { return &rbacv1.RoleList{} },
+		Strategy:     rbacStrategy(rules[*rbacv1.Role]{validate: validateRole}),
+	}
+}
+
+func clusterRoles() registry.Resource {
+	return registry.Resource{
+		GroupVersion: rbacv1.SchemeGroupVersion,
+		Kind:         "ClusterRole",
+		Name:         "clusterroles",
+		SingularName: "clusterrole",
+		New:          func() runtime.Object { return &rbacv1.ClusterRole{} },
+		NewList:      func() runtime.Object { return &rbacv1.ClusterRoleList{} },
+		Strategy:     rbacStrategy(rules[*rbacv1.ClusterRole]{validate: validateClusterRole}),
+	}
+}
+
+func roleBindings() registry.Resource {
+	return registry.Resource{
+		GroupVersion: rbacv1.SchemeGroupVersion,
+		Kind:         "RoleBinding",
+		Name:         "rolebindings",
+		SingularName: "rolebinding",
+		Namespaced:   true,
+		New:          func() runtime.Object { return &rbacv1.RoleBinding{} },
+		NewList:      func() runtime.Object { return &rbacv1.RoleBindingList{} },
+		Strategy: rbacStrategy(rules[*rbacv1.RoleBinding]{
+			setDefaults:    func(b *rbacv1.RoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) },
+			validate:       validateRoleBinding,
+			validateUpdate: func(b, old *rbacv1.RoleBinding) field.ErrorList { return validateRoleRefKept(b.RoleRef, old.RoleRef) },
+		}),
+		Table: table(func(b *rbacv1.RoleBinding) []any {
+			return bindingCells(&b.ObjectMeta, b.RoleRef, b.Subjects)
+		}, bindingColumns(rbacv1.RoleBinding{}.SwaggerDoc())...),
+	}
+}
+
+func clusterRoleBindings() registry.Resource {
+	return registry.Resource{
+		GroupVersion: rbacv1.SchemeGroupVersion,
+		Kind:         "ClusterRoleBinding",
+		Name:         "clusterrolebindings",
+		SingularName: "clusterrolebinding",
+		New:          func() runtime.Object { return &rbacv1.ClusterRoleBinding{} },
+		NewList:      func() runtime.Object { return &rbacv1.ClusterRoleBindingList{} },
+		Strategy: rbacStrategy(rules[*rbacv1.ClusterRoleBinding]{
+			setDefaults: func(b *rbacv1.ClusterRoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) },
+			validate:    validateClusterRoleBinding,
+			validateUpdate: func(b, old *rbacv1.ClusterRoleBinding) field.ErrorList {
+				return validateRoleRefKept(b.RoleRef, old.RoleRef)
+			},
+		}),
+		Table: table(func(b *rbacv1.ClusterRoleBinding) []any {
+			return bindingCells(&b.ObjectMeta, b.RoleRef, b.Subjects)
+		}, bindingColumns(rbacv1.ClusterRoleBinding{}.SwaggerDoc())...),
+	}
+}
+
+// rbacStrategy adds what the four kinds have in common. Their names may be any path segment:
+// "system:discovery" is one.
+func rbacStrategy[T runtime.Object](r rules[T]) registry.Strategy {
+	s := r.strategy()
+	s.AllowCreateOnUpdate = true
+	s.AllowUnconditionalUpdate = true
+	s.ValidateName = path.ValidatePathSegmentName
+	return s
+}
+
+// defaultBinding fills in the only group that roles, users and groups can have.
+func defaultBinding(ref *rbacv1.RoleRef, subjects []rbacv1.Subject) {
+	if ref.APIGroup == "" {
+		ref.APIGroup = rbacv1.GroupName
+	}
+	for i := range subjects {
+		s := &subjects[i]
+		if s.APIGroup == "" && (s.Kind == rbacv1.UserKind || s.Kind == rbacv1.GroupKind) {
+			s.APIGroup = rbacv1.GroupName
+		}
+	}
+}
+
+func bindingColumns(doc map[string]string) []metav1.TableColumnDefinition {
+	return []metav1.TableColumnDefinition{
+		nameColumn(),
+		column("Role", doc["roleRef"]),
+		ageColumn(),
+		wide(column("Users", "Users in the binding's subjects.")),
+		wide(column("Groups", "Groups in the binding's subjects.")),
+		wide(column("ServiceAccounts", "Service accounts in the binding's subjects, as namespace/name.")),
+	}
+}
+
+func bindingCells(meta *metav1.ObjectMeta, ref rbacv1.RoleRef, subjects []rbacv1.Subject) []any {
+	var users, groups, accounts []string
+	for _, s := range subjects {
+		switch s.Kind {
+		case rbacv1.UserKind:
+			users = append(users, s.Name)
+		case rbacv1.GroupKind:
+			groups = append(groups, s.Name)
+		case rbacv1.ServiceAccountKind:
+			accounts = append(accounts, s.Namespace+"/"+s.Name)
+		}
+	}
+	return []any{
+		meta.Name, ref.Kind + "/" + ref.Name, age(meta),
+		strings.Join(users, ", "), strings.Join(groups, ", "), strings.Join(accounts, ", "),
+	}
 }
