@@ -1,0 +1,161 @@
+package proxy_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/portico-api/portico/aggregator/proxy"
+)
+
+// certificate returns a self-signed certificate for 127.0.0.1 and a pool that trusts it.
+func certificate(tb testing.TB) (tls.Certificate, *x509.CertPool) {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "test"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA:         true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
+}
+
+// server starts a TLS server of both protocols.
+func server(tb testing.TB, cert tls.Certificate, handler http.Handler) *httptest.Server {
+	tb.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.EnableHTTP2 = true
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// target is a backend of one endpoint.
+type target struct {
+	address   string
+	transport *http.Transport
+	err       error
+	inFlight  int
+}
+
+func newTarget(tb testing.TB, address string, roots *x509.CertPool) *target {
+	t := &target{address: address, transport: &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: roots},
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: 512,
+	}}
+	tb.Cleanup(t.transport.CloseIdleConnections)
+	return t
+}
+
+func (t *target) Pick() (string, func(), error) {
+	return t.address, func() {}, t.err
+}
+
+func (t *target) RoundTrip(r *http.Request) (*http.Response, error) { return t.transport.RoundTrip(r) }
+
+func (t *target) Dial(ctx context.Context, address string) (net.Conn, error) {
+	return (&tls.Dialer{Config: t.transport.TLSClientConfig}).DialContext(ctx, "tcp", address)
+}
+
+var alice = &user.DefaultInfo{
+	Name:   "alice",
+	UID:    "42",
+	Groups: []string{"developers", "system:authenticated"},
+	Extra:  map[string][]string{"Example.com/Scope%": {"one", "two"}},
+}
+
+func config(backend proxy.Backend) proxy.Config {
+	return proxy.Config{
+		Backend:       backend,
+		UserFrom:      func(*http.Request) (user.Info, bool) { return alice, true },
+		AuditIDFrom:   func(*http.Request) string { return "audit-1" },
+		DiscoveryPath: "/apis/example.com/v1",
+		IsWatch:       func(r *http.Request) bool { return r.URL.Query().Get("watch") == "1" },
+		WriteError: func(w http.ResponseWriter, r *http.Request, err error) {
+			var status apierrors.APIStatus
+			if !errors.As(err, &status) {
+				panic(err)
+			}
+			s := status.Status()
+			s.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(int(s.Code))
+			_ = json.NewEncoder(w).Encode(s)
+		},
+	}
+}
+
+// front starts a front door whose only backend is handler.
+func front(tb testing.TB, handler http.HandlerFunc, change func(*proxy.Config)) (url string, client func(http2 bool) *http.Client) {
+	tb.Helper()
+	cert, roots := certificate(tb)
+	back := server(tb, cert, handler)
+	cfg := config(newTarget(tb, back.Listener.Addr().String(), roots))
+	if change != nil {
+		change(&cfg)
+	}
+	h, err := proxy.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := server(tb, cert, h)
+	return s.URL, func(http2 bool) *http.Client { return newClient(tb, roots, http2) }
+}
+
+func newClient(tb testing.TB, roots *x509.CertPool, http2 bool) *http.Client {
+	transport := &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: roots},
+		ForceAttemptHTTP2:   http2,
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: 512,
+	}
+	tb.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// both runs a test over each protocol.
+func both(t *testing.T, test func(t *testing.T, http2 bool)) {
+	t.Run("http1", func(t *testing.T) { test(t, false) })
+	t.Run("http2", func(t *testing.T) { test(t, true) })
+}
