@@ -34,6 +34,10 @@ type Config struct {
 	Serving       *serving.SecureServingInfo
 	Authenticator authenticator.Request
 	Authorizer    authorizer.Authorizer
+	// IdentityHeaders and IdentityHeaderPrefixes are what a front proxy names users by, beside the
+	// usual X-Remote-*: nothing behind authentication sees them.
+	IdentityHeaders        []string
+	IdentityHeaderPrefixes []string
 	// LoopbackClientConfig is for clients of the chain inside the process.
 	LoopbackClientConfig *restclient.Config
 	// ExternalAddress is the host and port that discovery tells clients; the listener's when empty.
@@ -42,7 +46,8 @@ type Config struct {
 	// RequestTimeout bounds every request that is not long-running.
 	RequestTimeout time.Duration
 	// MinRequestTimeout bounds the life of a watch from below: it ends after once to twice of it.
-	MinRequestTimeout           time.Duration
+	MinRequestTimeout time.Duration
+	// MaxRequestsInFlight and MaxMutatingRequestsInFlight limit reads and writes; 0 does not.
 	MaxRequestsInFlight         int
 	MaxMutatingRequestsInFlight int
 
@@ -82,6 +87,7 @@ func NewConfig(m *metrics.Metrics) *Config {
 	}
 	logs := newLogFlusher()
 	return &Config{
+		BuildHandlerChainFunc:       DefaultBuildHandlerChain,
 		HandlerChainWaitGroup:       NewRequestWaitGroup(),
 		Lifecycle:                   NewLifecycle(),
 		LegacyAPIGroupPrefixes:      []string{"/api"},
@@ -128,9 +134,6 @@ func (c *Config) New(name string, delegate DelegationTarget) (*GenericAPIServer,
 
 // chain puts the filters around director.
 func (c *Config) chain(director http.Handler) http.Handler {
-	if c.BuildHandlerChainFunc == nil {
-		return director
-	}
 	return c.BuildHandlerChainFunc(director, c)
 }
 
@@ -140,7 +143,7 @@ func (c *Config) validate(name string, delegate DelegationTarget) error {
 		return errors.New("a unit needs a name")
 	case delegate == nil:
 		return errors.New("the next delegate is missing: a chain ends with NewEmptyDelegate")
-	case c.logs == nil:
+	case c.logs == nil || c.BuildHandlerChainFunc == nil:
 		return errors.New("the configuration was not made with NewConfig")
 	case c.RequestTimeout <= 0:
 		return fmt.Errorf("the request timeout must be positive, not %s", c.RequestTimeout)

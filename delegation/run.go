@@ -79,6 +79,9 @@ func (s *GenericAPIServer) serve() (stopped <-chan struct{}, err error) {
 	if s.config.Serving == nil {
 		return notAccepting, nil
 	}
+	if _, ok := s.Handler.FullHandlerChain.(unguarded); ok {
+		return nil, errUnguarded
+	}
 	timeout := s.config.RequestTimeout + s.config.watchGracePeriod()
 	stopped, _, err = s.config.Serving.Serve(s.Handler, timeout, notAccepting)
 	return stopped, err
