@@ -4,13 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/portico-api/portico/handler/rest"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/portico-api/portico/delegation/storage"
-	"github.com/portico-api/portico/handler/rest"
 )
 
 // Resource declares one kind of stored object: what it is called, what it looks like and what may
@@ -63,66 +61,4 @@ type Strategy struct {
 	// BeginDelete may change the object when its deletion begins (namespaces: phase Terminating) and tells whether something
 	// beyond metadata.finalizers keeps it.
 	BeginDelete func(obj runtime.Object) (kept bool)
-}
-
-// Operation is what admission is asked about.
-type Operation string
-
-const (
-	Create  Operation = "CREATE"
-	Update  Operation = "UPDATE"
-	Delete  Operation = "DELETE"
-	Connect Operation = "CONNECT"
-)
-
-// Request is one write as admission sees it.
-type Request struct {
-	Operation   Operation
-	Resource    schema.GroupVersionResource
-	Subresource string
-	Kind        schema.GroupVersionKind
-	Namespace   string
-	Name        string
-	Object      runtime.Object // nil on delete
-	Old         runtime.Object // nil on create
-	DryRun      bool
-}
-
-// Admission is asked before a write is stored. Errors are APIStatus errors.
-type Admission interface {
-	Admit(ctx context.Context, r *Request) error    // may change Object; before validation
-	Validate(ctx context.Context, r *Request) error // after validation
-}
-
-// Config is what all resources of one server share.
-type Config struct {
-	Store     *storage.Store
-	Scheme    *runtime.Scheme
-	Admission Admission // nil admits everything
-}
-
-// Store is one resource's registry: it implements every storage interface of handler/rest.
-type Store struct{}
-
-// New opens the resource's cache and returns its registry.
-func New(ctx context.Context, cfg Config, res Resource) (*Store, error) { panic("skeleton") }
-
-// Rest is the resource as the HTTP layer installs it, with its status subresource if it has one. More
-// subresources may be appended.
-func (s *Store) Rest() *rest.Resource { panic("skeleton") }
-
-// StatusStore is the status subresource alone.
-func (s *Store) StatusStore() any { panic("skeleton") }
-
-// Follow calls on for every object there is and then for each change, decoded, in order, until ctx ends. synced is
-// called once, after the first state has been delivered. For controllers and in-memory indexes. It re-lists by itself after falling behind.
-func (s *Store) Follow(ctx context.Context, on func(ev Change), synced func()) error {
-	panic("skeleton")
-}
-
-// Change is one decoded change. The objects are the follower's own to read, not to change.
-type Change struct {
-	Deleted bool
-	Object  runtime.Object
-	Old     runtime.Object // nil when unknown
 }

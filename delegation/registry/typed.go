@@ -2,70 +2,92 @@ package registry
 
 import (
 	"context"
+	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler/rest"
 )
 
-// Subresource declares one more way to write a resource's objects, such as a namespace's finalize.
-type Subresource struct {
-	Name string
-	// Prepare takes from obj only what this subresource may change; the rest comes from old.
-	Prepare  func(ctx context.Context, obj, old runtime.Object)
-	Validate func(ctx context.Context, obj, old runtime.Object) field.ErrorList
-	// Readable adds get and patch to update.
-	Readable bool
-}
-
-// Subresource returns sub as the HTTP layer installs it, to be appended to Rest().Subresources.
-func (s *Store) Subresource(sub Subresource) *rest.Resource { panic("skeleton") }
+// The functions here are for controllers: they read and write decoded objects of one Go type, by the same
+// rules as clients.
 
 // GetAs reads one object, decoded; T is the resource's type (*corev1.Namespace).
 func GetAs[T runtime.Object](ctx context.Context, s *Store, namespace, name string) (T, error) {
-	panic("skeleton")
+	var none T
+	o, err := s.cache.Get(ctx, namespace, name, storage.Read{})
+	if err != nil {
+		return none, s.explain(ctx, name, err)
+	}
+	return decodeAs[T](s, o)
 }
 
 // ListAs reads all objects of a namespace ("" for all), decoded.
 func ListAs[T runtime.Object](ctx context.Context, s *Store, namespace string) ([]T, error) {
-	panic("skeleton")
+	snapshot, err := s.cache.Snapshot(ctx, storage.Read{})
+	if err != nil {
+		return nil, s.explain(ctx, "", err)
+	}
+	var all []T
+	snapshot.Ascend(namespace, "", func(o *storage.Object) bool {
+		var obj T
+		if obj, err = decodeAs[T](s, o); err == nil {
+			all = append(all, obj)
+		}
+		return err == nil
+	})
+	return all, err
 }
 
 // CreateAs stores obj and returns what was stored.
 func CreateAs[T runtime.Object](ctx context.Context, s *Store, namespace string, obj T) (T, error) {
-	panic("skeleton")
+	created, err := s.Create(ctx, namespace, "", obj, &metav1.CreateOptions{})
+	return resultAs[T](s, created, err)
 }
 
 // UpdateAs changes one object with change, which may run again when another writer was faster.
 func UpdateAs[T runtime.Object](ctx context.Context, s *Store, namespace, name string, change func(obj T) error) (T, error) {
-	panic("skeleton")
+	return updateAs(ctx, s, &s.main, namespace, name, change)
 }
 
 // UpdateStatusAs is UpdateAs through the status subresource.
 func UpdateStatusAs[T runtime.Object](ctx context.Context, s *Store, namespace, name string, change func(obj T) error) (T, error) {
-	panic("skeleton")
+	d := s.statusDoor()
+	return updateAs(ctx, s, &d, namespace, name, change)
 }
 
-func (s *Store) Get(ctx context.Context, namespace, name string, opts *metav1.GetOptions) (rest.Object, error) {
-	panic("skeleton")
+// UpdateSubresourceAs is UpdateAs through sub.
+func UpdateSubresourceAs[T runtime.Object](ctx context.Context, s *Store, sub Subresource, namespace, name string, change func(obj T) error) (T, error) {
+	return updateAs(ctx, s, &door{subresource: sub.Name, prepare: sub.Prepare, validate: sub.Validate}, namespace, name, change)
 }
-func (s *Store) List(ctx context.Context, namespace string, opts *rest.ListOptions) (*rest.List, error) {
-	panic("skeleton")
+
+func updateAs[T runtime.Object](ctx context.Context, s *Store, d *door, namespace, name string, change func(obj T) error) (T, error) {
+	transform := func(_ context.Context, current runtime.Object) (runtime.Object, error) {
+		obj, ok := current.(T)
+		if !ok {
+			return nil, fmt.Errorf("updating %s: it is missing, or no %T", s.gr, obj)
+		}
+		return obj, change(obj)
+	}
+	updated, _, err := s.update(ctx, d, namespace, name, transform, &rest.UpdateOptions{})
+	return resultAs[T](s, updated, err)
 }
-func (s *Store) Watch(ctx context.Context, namespace string, opts *rest.ListOptions) (rest.Watch, error) {
-	panic("skeleton")
+
+func decodeAs[T runtime.Object](s *Store, o *storage.Object) (T, error) {
+	obj, err := s.decode(o)
+	return resultAs[T](s, obj, err)
 }
-func (s *Store) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions) (runtime.Object, error) {
-	panic("skeleton")
-}
-func (s *Store) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
-	panic("skeleton")
-}
-func (s *Store) Delete(ctx context.Context, namespace, name string, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
-	panic("skeleton")
-}
-func (s *Store) DeleteCollection(ctx context.Context, namespace string, opts *metav1.DeleteOptions, list *rest.ListOptions) (runtime.Object, error) {
-	panic("skeleton")
+
+func resultAs[T runtime.Object](s *Store, obj runtime.Object, err error) (T, error) {
+	var none T
+	if err != nil {
+		return none, err
+	}
+	typed, ok := obj.(T)
+	if !ok {
+		return none, fmt.Errorf("reading %s: it is a %T, not a %T", s.gr, obj, none)
+	}
+	return typed, nil
 }

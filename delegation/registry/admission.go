@@ -1,0 +1,70 @@
+package registry
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Operation is what admission is asked about.
+type Operation string
+
+const (
+	Create  Operation = "CREATE"
+	Update  Operation = "UPDATE"
+	Delete  Operation = "DELETE"
+	Connect Operation = "CONNECT"
+)
+
+// Request is one write as admission sees it.
+type Request struct {
+	Operation   Operation
+	Resource    schema.GroupVersionResource
+	Subresource string
+	Kind        schema.GroupVersionKind
+	Namespace   string
+	Name        string
+	Object      runtime.Object // nil on delete
+	Old         runtime.Object // nil on create
+	DryRun      bool
+}
+
+// Admission is asked before a write is stored. Errors are APIStatus errors.
+type Admission interface {
+	Admit(ctx context.Context, r *Request) error    // may change Object; before validation
+	Validate(ctx context.Context, r *Request) error // after validation
+}
+
+// request describes one write to admission. It is nil when nobody will ask.
+func (s *Store) request(op Operation, subresource string, obj, old runtime.Object, m metav1.Object, dryRun bool) *Request {
+	if s.cfg.Admission == nil {
+		return nil
+	}
+	return &Request{
+		Operation:   op,
+		Resource:    s.res.GroupVersion.WithResource(s.res.Name),
+		Subresource: subresource,
+		Kind:        s.gvk,
+		Namespace:   m.GetNamespace(),
+		Name:        m.GetName(),
+		Object:      obj,
+		Old:         old,
+		DryRun:      dryRun,
+	}
+}
+
+func (s *Store) admit(ctx context.Context, r *Request) error {
+	if r == nil {
+		return nil
+	}
+	return s.cfg.Admission.Admit(ctx, r)
+}
+
+func (s *Store) validateAdmission(ctx context.Context, r *Request) error {
+	if r == nil {
+		return nil
+	}
+	return s.cfg.Admission.Validate(ctx, r)
+}

@@ -1,0 +1,136 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/portico-api/portico/delegation/storage"
+)
+
+// Create checks obj and stores it. obj is changed to what was stored and returned. name may be empty:
+// then it is the object's, or generated.
+func (s *Store) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions) (runtime.Object, error) {
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return nil, fmt.Errorf("creating %s: %w", s.gr, err)
+	}
+	if m.GetResourceVersion() != "" {
+		return nil, untyped("resourceVersion should not be set on objects to be created")
+	}
+	if name != "" && m.GetName() == "" {
+		m.SetName(name)
+	}
+	if name != "" && m.GetName() != name {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", m.GetName(), name))
+	}
+	var dryRun bool
+	if opts != nil {
+		dryRun = len(opts.DryRun) > 0
+	}
+	return s.create(ctx, namespace, obj, m, dryRun)
+}
+
+func (s *Store) create(ctx context.Context, namespace string, obj runtime.Object, m metav1.Object, dryRun bool) (runtime.Object, error) {
+	if err := s.settleNamespace(m, namespace); err != nil {
+		return nil, err
+	}
+	s.beginMetadata(m, s.cfg.Now())
+	generated := m.GetName() == "" && m.GetGenerateName() != ""
+	if generated {
+		m.SetName(generateName(m.GetGenerateName()))
+	}
+	dropDoubleOwners(ctx, m)
+	if s.res.Status {
+		clearStatus(obj)
+	}
+	if err := s.checkNew(ctx, obj, m, dryRun); err != nil {
+		return nil, err
+	}
+	return s.store(ctx, obj, m, generated, dryRun)
+}
+
+// checkNew settles what obj is: defaults, admission, what the kind forces, then validation, then admission again.
+func (s *Store) checkNew(ctx context.Context, obj runtime.Object, m metav1.Object, dryRun bool) error {
+	strategy := &s.res.Strategy
+	if strategy.Default != nil {
+		strategy.Default(obj)
+	}
+	ask := s.request(Create, "", obj, nil, m, dryRun)
+	if err := s.admit(ctx, ask); err != nil {
+		return err
+	}
+	if strategy.PrepareForCreate != nil {
+		strategy.PrepareForCreate(ctx, obj)
+	}
+	if err := s.validateNew(ctx, obj, m); err != nil {
+		return err
+	}
+	return s.validateAdmission(ctx, ask)
+}
+
+// store writes a checked object under its name, or under another one while a generated name is taken.
+func (s *Store) store(ctx context.Context, obj runtime.Object, m metav1.Object, generated, dryRun bool) (runtime.Object, error) {
+	for attempt := 1; ; attempt++ {
+		stored, err := s.put(ctx, obj, m, dryRun)
+		if err == nil {
+			if stored != nil {
+				m.SetResourceVersion(strconv.FormatInt(stored.ResourceVersion(), 10))
+			}
+			return obj, nil
+		}
+		if !errors.Is(err, storage.ErrExists) {
+			return nil, s.explain(ctx, m.GetName(), err)
+		}
+		if !generated {
+			return nil, s.exists(ctx, m)
+		}
+		if attempt == nameAttempts {
+			return nil, apierrors.NewGenerateNameConflict(s.gr, m.GetName(), 1)
+		}
+		m.SetName(generateName(m.GetGenerateName()))
+	}
+}
+
+// put writes obj, or only finds out whether it could when dryRun. stored is nil then.
+func (s *Store) put(ctx context.Context, obj runtime.Object, m metav1.Object, dryRun bool) (stored *storage.Object, err error) {
+	if dryRun {
+		obj.GetObjectKind().SetGroupVersionKind(s.gvk)
+		switch _, err := s.cache.Get(ctx, m.GetNamespace(), m.GetName(), storage.Read{}); {
+		case err == nil:
+			return nil, storage.ErrExists
+		case errors.Is(err, storage.ErrNotFound):
+			return nil, nil
+		default:
+			return nil, err
+		}
+	}
+	body, err := s.encode(obj, m)
+	if err != nil {
+		return nil, err
+	}
+	return s.cache.Create(ctx, m.GetNamespace(), m.GetName(), body, s.res.Strategy.TTL)
+}
+
+// exists answers that the name is taken, and whether it will soon be free.
+func (s *Store) exists(ctx context.Context, m metav1.Object) error {
+	conflict := apierrors.NewAlreadyExists(s.gr, m.GetName())
+	current, err := s.cache.Get(ctx, m.GetNamespace(), m.GetName(), storage.Read{})
+	if err != nil {
+		return conflict
+	}
+	obj, err := s.decode(current)
+	if err != nil {
+		return conflict
+	}
+	if c, err := meta.Accessor(obj); err == nil && c.GetDeletionTimestamp() != nil {
+		conflict.ErrStatus.Message = "object is being deleted: " + conflict.ErrStatus.Message
+	}
+	return conflict
+}

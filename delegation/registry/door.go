@@ -1,0 +1,97 @@
+package registry
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/handler/rest"
+)
+
+// door is one way by which an object can be updated: its main path or a subresource. Doors differ in what
+// they let through and in what they check.
+type door struct {
+	subresource string
+	// prepare makes obj what it may become; old is a copy that it may use up.
+	prepare  func(ctx context.Context, obj, old runtime.Object)
+	validate func(ctx context.Context, obj, old runtime.Object) field.ErrorList
+	create   bool // what is missing may be created, if the kind or the caller wants it
+}
+
+func (s *Store) mainDoor() door {
+	strategy := &s.res.Strategy
+	return door{
+		create: true,
+		prepare: func(ctx context.Context, obj, old runtime.Object) {
+			if s.res.Status {
+				keepStatus(obj, old)
+			}
+			if strategy.PrepareForUpdate != nil {
+				strategy.PrepareForUpdate(ctx, obj, old)
+			}
+		},
+		validate: func(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+			var problems field.ErrorList
+			if strategy.Validate != nil {
+				problems = append(problems, strategy.Validate(ctx, obj)...)
+			}
+			if strategy.ValidateUpdate != nil {
+				problems = append(problems, strategy.ValidateUpdate(ctx, obj, old)...)
+			}
+			return problems
+		},
+	}
+}
+
+func (s *Store) statusDoor() door {
+	strategy := &s.res.Strategy
+	prepare := strategy.PrepareForStatusUpdate
+	if prepare == nil {
+		prepare = func(_ context.Context, obj, old runtime.Object) { keepAllButStatus(obj, old) }
+	}
+	return door{subresource: "status", prepare: prepare, validate: strategy.ValidateStatusUpdate}
+}
+
+// Subresource declares one more way to write a resource's objects, such as a namespace's finalize.
+type Subresource struct {
+	Name string
+	// Prepare takes from obj only what this subresource may change; the rest comes from old, which it may
+	// use up.
+	Prepare  func(ctx context.Context, obj, old runtime.Object)
+	Validate func(ctx context.Context, obj, old runtime.Object) field.ErrorList
+	// Readable adds get and patch to update.
+	Readable bool
+}
+
+// Subresource returns sub as the HTTP layer installs it, to be appended to Rest().Subresources.
+func (s *Store) Subresource(sub Subresource) *rest.Resource {
+	updater := doorStore{store: s, door: door{subresource: sub.Name, prepare: sub.Prepare, validate: sub.Validate}}
+	if sub.Readable {
+		return s.restOf(sub.Name, &readableDoorStore{doorStore: updater})
+	}
+	return s.restOf(sub.Name, &updater)
+}
+
+// StatusStore is the status subresource alone.
+func (s *Store) StatusStore() any {
+	return &readableDoorStore{doorStore{store: s, door: s.statusDoor()}}
+}
+
+// doorStore is a subresource that can be updated.
+type doorStore struct {
+	store *Store
+	door  door
+}
+
+func (d *doorStore) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
+	return d.store.update(ctx, &d.door, namespace, name, transform, opts)
+}
+
+// readableDoorStore is a subresource that shows the whole object, too.
+type readableDoorStore struct{ doorStore }
+
+func (d *readableDoorStore) Get(ctx context.Context, namespace, name string, opts *metav1.GetOptions) (rest.Object, error) {
+	return d.store.Get(ctx, namespace, name, opts)
+}

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/portico-api/portico/delegation/storage"
+)
+
+// Change is one decoded change. The objects are the follower's own to read, not to change.
+type Change struct {
+	Deleted bool
+	Object  runtime.Object
+	Old     runtime.Object // nil when unknown
+}
+
+// Follow calls on for every object there is and then for each change, decoded, in order, until ctx ends. synced is
+// called once, after the first state has been delivered. For controllers and in-memory indexes. It re-lists by itself after falling behind.
+func (s *Store) Follow(ctx context.Context, on func(ev Change), synced func()) error {
+	f := &follower{store: s, on: on, known: map[string]*storage.Object{}}
+	for {
+		cursor, err := f.catchUp(ctx)
+		if err != nil {
+			return ended(ctx, err)
+		}
+		if synced != nil {
+			synced()
+			synced = nil
+		}
+		err = f.follow(ctx, cursor)
+		cursor.Close()
+		if !errors.Is(err, storage.ErrCompacted) {
+			return ended(ctx, err)
+		}
+	}
+}
+
+// ended tells a follower that was stopped from one that cannot go on.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("following a resource: %w", err)
+}
+
+// follower remembers the last state of each object it has told of: after a gap it can say what has changed.
+type follower struct {
+	store *Store
+	on    func(ev Change)
+	known map[string]*storage.Object
+}
+
+// catchUp tells what differs between what is known and what is stored, and returns a cursor on what follows.
+func (f *follower) catchUp(ctx context.Context) (*storage.Cursor, error) {
+	snapshot, err := f.store.cache.Snapshot(ctx, storage.Read{})
+	if err != nil {
+		return nil, err
+	}
+	cursor, err := f.store.cache.Watch(ctx, "", snapshot.Revision())
+	if err != nil {
+		return nil, err
+	}
+	gone := make(map[string]*storage.Object, len(f.known))
+	for key, o := range f.known {
+		gone[key] = o
+	}
+	snapshot.Ascend("", "", func(o *storage.Object) bool {
+		delete(gone, o.Key())
+		if known := f.known[o.Key()]; known == nil || known.ResourceVersion() != o.ResourceVersion() {
+			err = f.tell(o, known, false)
+		}
+		return err == nil
+	})
+	for _, o := range gone {
+		if err == nil {
+			err = f.tell(o, o, true)
+		}
+	}
+	if err != nil {
+		cursor.Close()
+		return nil, err
+	}
+	return cursor, nil
+}
+
+// follow tells what happens, until the cursor ends.
+func (f *follower) follow(ctx context.Context, cursor *storage.Cursor) error {
+	for {
+		events, _, err := cursor.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if err := f.tell(e.Object, e.Previous, e.Type == watch.Deleted); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// tell decodes one change and passes it on.
+func (f *follower) tell(o, old *storage.Object, deleted bool) error {
+	change := Change{Deleted: deleted}
+	var err error
+	if change.Object, err = f.store.decode(o); err != nil {
+		return err
+	}
+	if old != nil {
+		if change.Old, err = f.store.decode(old); err != nil {
+			return err
+		}
+	}
+	if deleted {
+		delete(f.known, o.Key())
+	} else {
+		f.known[o.Key()] = o
+	}
+	f.on(change)
+	return nil
+}

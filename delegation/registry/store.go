@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	kjson "sigs.k8s.io/json"
+
+	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/handler/rest"
+)
+
+// Config is what all resources of one server share.
+type Config struct {
+	Store     *storage.Store
+	Scheme    *runtime.Scheme
+	Admission Admission // nil admits everything
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
+}
+
+// Store is one resource's registry: it implements every storage interface of handler/rest.
+type Store struct {
+	cfg   Config
+	res   Resource
+	cache *storage.Cache
+	gvk   schema.GroupVersionKind
+	gr    schema.GroupResource
+	main  door
+}
+
+// New opens the resource's cache and returns its registry.
+func New(ctx context.Context, cfg Config, res Resource) (*Store, error) {
+	if res.New == nil || res.NewList == nil || res.Name == "" || res.Kind == "" {
+		return nil, fmt.Errorf("declaring resource %q: name, kind, New and NewList are required", res.Name)
+	}
+	if res.Path == "" {
+		res.Path = res.Name
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cache, err := cfg.Store.OpenResource(ctx, storage.ResourceConfig{
+		Group: res.GroupVersion.Group, Resource: res.Name, Path: res.Path, Namespaced: res.Namespaced, Fields: res.Strategy.Fields,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", res.GroupVersion.WithResource(res.Name).GroupResource(), err)
+	}
+	s := &Store{
+		cfg: cfg, res: res, cache: cache,
+		gvk: res.GroupVersion.WithKind(res.Kind),
+		gr:  schema.GroupResource{Group: res.GroupVersion.Group, Resource: res.Name},
+	}
+	s.main = s.mainDoor()
+	return s, nil
+}
+
+// Close ends the resource's cache and every watch of it. The objects stay stored.
+func (s *Store) Close() { s.cache.Close() }
+
+// Rest is the resource as the HTTP layer installs it, with its status subresource if it has one. More
+// subresources may be appended.
+func (s *Store) Rest() *rest.Resource {
+	r := &rest.Resource{
+		GroupVersion: s.res.GroupVersion,
+		Kind:         s.res.Kind,
+		Name:         s.res.Name,
+		SingularName: s.res.SingularName,
+		ShortNames:   s.res.ShortNames,
+		Categories:   s.res.Categories,
+		Namespaced:   s.res.Namespaced,
+		Storage:      s,
+		New:          s.res.New,
+		NewList:      s.res.NewList,
+		Scheme:       s.cfg.Scheme,
+		Table:        s.res.Table,
+	}
+	if s.res.Status {
+		r.Subresources = append(r.Subresources, s.restOf("status", s.StatusStore()))
+	}
+	return r
+}
+
+// restOf describes a subresource that reads and writes objects of the same kind.
+func (s *Store) restOf(name string, store any) *rest.Resource {
+	return &rest.Resource{
+		GroupVersion: s.res.GroupVersion,
+		Kind:         s.res.Kind,
+		Name:         name,
+		Namespaced:   s.res.Namespaced,
+		Storage:      store,
+		New:          s.res.New,
+		Scheme:       s.cfg.Scheme,
+		Table:        s.res.Table,
+	}
+}
+
+// decode makes a typed object of stored bytes.
+func (s *Store) decode(o *storage.Object) (runtime.Object, error) {
+	obj := s.res.New()
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(o.JSON(), obj); err != nil {
+		return nil, fmt.Errorf("decoding stored %s %s/%s: %w", s.gr, o.Namespace(), o.Name(), err)
+	}
+	obj.GetObjectKind().SetGroupVersionKind(s.gvk)
+	return obj, nil
+}

@@ -1,0 +1,238 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/handler/rest"
+)
+
+const (
+	// bookmarkEvery is how often a watcher that wants bookmarks learns how far it has seen.
+	bookmarkEvery = time.Minute
+	// lastBookmark is how long before its end a watch gets one more, so that its successor resumes there.
+	lastBookmark = 2 * time.Second
+	// initialBatch is how many objects of the initial state are handed out at once.
+	initialBatch = 256
+)
+
+// watcher is one client's place in a resource's changes: first what there is, if it asked for that, then
+// what happens, as far as its selectors let it see.
+type watcher struct {
+	store     *Store
+	sel       selector
+	namespace string
+	since     int64 // where the client wanted to begin, to be told when that is too old
+
+	initial *storage.Snapshot // what is still to be shown of it; nil when that is over
+	from    string            // key of the next object of initial
+	endMark bool              // a bookmark tells the end of the initial state
+
+	cursor    *storage.Cursor
+	seen      int64
+	bookmarks bool
+	due       context.Context // ends when the next bookmark is due
+	dueCancel context.CancelFunc
+	events    []rest.Event
+}
+
+// Watch returns the changes of a collection from where opts says (contract 7.7). A bookmark comes before
+// ctx's deadline if the client allows bookmarks.
+func (s *Store) Watch(ctx context.Context, namespace string, opts *rest.ListOptions) (rest.Watch, error) {
+	if opts == nil {
+		opts = &rest.ListOptions{}
+	}
+	sel, err := s.selector(namespace, opts)
+	if err != nil {
+		return nil, err
+	}
+	revision, err := parseRevision(opts.ResourceVersion)
+	if err != nil {
+		return nil, err
+	}
+	w := &watcher{store: s, sel: sel, namespace: namespace, since: revision, bookmarks: opts.AllowWatchBookmarks}
+	start := revision
+	if send := opts.SendInitialEvents; revision == 0 || send != nil && *send {
+		snapshot, err := s.startOf(ctx, opts.ResourceVersion, revision)
+		if err != nil {
+			return nil, err
+		}
+		start = snapshot.Revision()
+		if send == nil || *send {
+			w.initial = snapshot
+			w.endMark = send != nil && w.bookmarks
+		}
+	}
+	w.seen = start
+	if w.cursor, err = s.cache.Watch(ctx, namespace, start); err != nil {
+		return nil, w.explain(ctx, err)
+	}
+	return w, nil
+}
+
+// startOf is the state that a watch shows first: the newest, or one at least as new as the client asks for.
+func (s *Store) startOf(ctx context.Context, version string, revision int64) (*storage.Snapshot, error) {
+	var read storage.Read
+	if version != "" {
+		read = notOlderThan(revision)
+	}
+	snapshot, err := s.cache.Snapshot(ctx, read)
+	return snapshot, s.readError(ctx, "", revision, err)
+}
+
+// Next returns what is to be shown next.
+func (w *watcher) Next(ctx context.Context) ([]rest.Event, error) {
+	if w.initial != nil {
+		if events := w.nextInitial(); len(events) > 0 {
+			return events, nil
+		}
+	}
+	for {
+		due := w.nextBookmark(ctx)
+		if due.Err() != nil && ctx.Err() == nil {
+			return w.bookmark(), nil
+		}
+		changes, seen, err := w.cursor.Next(due)
+		w.seen = seen
+		switch {
+		case err == nil:
+			if events := w.visible(changes); len(events) > 0 {
+				return events, nil
+			}
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case due.Err() == nil:
+			return nil, w.explain(ctx, err)
+		}
+	}
+}
+
+// nextInitial hands out the next part of the initial state, and at its end the mark of it.
+func (w *watcher) nextInitial() []rest.Event {
+	w.events = w.events[:0]
+	more := false
+	ascend(w.initial, w.namespace, w.from, &w.sel, func(o *storage.Object) bool {
+		if more = len(w.events) == initialBatch; more {
+			return false
+		}
+		w.events = append(w.events, rest.Event{Type: watch.Added, Object: o, Frame: o.Frame(watch.Added)})
+		w.from = o.Key() + "\x00"
+		return true
+	})
+	if more {
+		return w.events
+	}
+	w.initial = nil
+	if w.endMark {
+		w.events = append(w.events, w.mark(`"annotations":{"`+metav1.InitialEventsAnnotationKey+`":"true"},`))
+	}
+	return w.events
+}
+
+// visible turns changes into what this watcher sees: an object that comes to match is added, one that no
+// longer matches is deleted.
+func (w *watcher) visible(changes []*storage.Event) []rest.Event {
+	w.events = w.events[:0]
+	for _, change := range changes {
+		typ := change.Type
+		if !w.sel.all {
+			is := typ != watch.Deleted && w.sel.matches(change.Object)
+			was := change.Previous != nil && w.sel.matches(change.Previous)
+			switch {
+			case is && was:
+				typ = watch.Modified
+			case is:
+				typ = watch.Added
+			case was:
+				typ = watch.Deleted
+			default:
+				continue
+			}
+		}
+		w.events = append(w.events, rest.Event{Type: typ, Object: change.Shown(typ), Frame: change.Frame(typ)})
+	}
+	return w.events
+}
+
+// nextBookmark returns a context that ends when the next bookmark is due, or with ctx when none is.
+func (w *watcher) nextBookmark(ctx context.Context) context.Context {
+	if !w.bookmarks {
+		return ctx
+	}
+	if w.due != nil {
+		return w.due
+	}
+	now := time.Now()
+	at := now.Add(bookmarkEvery)
+	if end, ok := ctx.Deadline(); ok {
+		last := end.Add(-lastBookmark)
+		if !last.After(now) {
+			w.bookmarks = false // the last one has been sent, or there is no time for it
+			return ctx
+		}
+		if last.Before(at) {
+			at = last
+		}
+	}
+	w.due, w.dueCancel = context.WithDeadline(ctx, at)
+	return w.due
+}
+
+// bookmark tells how far the watcher has seen, although nothing it wants to know has happened.
+func (w *watcher) bookmark() []rest.Event {
+	w.forgetBookmark()
+	w.events = append(w.events[:0], w.mark(""))
+	return w.events
+}
+
+func (w *watcher) forgetBookmark() {
+	if w.dueCancel != nil {
+		w.dueCancel()
+	}
+	w.due, w.dueCancel = nil, nil
+}
+
+// mark is a bookmark; extra is written into its metadata.
+func (w *watcher) mark(extra string) rest.Event {
+	const head, tail = `{"type":"BOOKMARK","object":`, "}\n"
+	apiVersion, kind := w.store.gvk.ToAPIVersionAndKind()
+	frame := fmt.Appendf(nil, `%s{"kind":%q,"apiVersion":%q,"metadata":{%s"resourceVersion":"%d"}}%s`, head, kind, apiVersion, extra, w.seen, tail)
+	object := &marker{json: frame[len(head) : len(frame)-len(tail)], revision: w.seen}
+	return rest.Event{Type: watch.Bookmark, Object: object, Frame: frame}
+}
+
+// Stop frees what the watch holds.
+func (w *watcher) Stop() {
+	w.forgetBookmark()
+	w.cursor.Close()
+}
+
+// explain turns what ended the cursor into what the client is told.
+func (w *watcher) explain(ctx context.Context, err error) error {
+	if !errors.Is(err, storage.ErrCompacted) {
+		return w.store.readError(ctx, "", w.since, err)
+	}
+	oldest := w.seen
+	if now, snapshotErr := w.store.cache.Snapshot(ctx, storage.Read{Any: true}); snapshotErr == nil {
+		oldest = now.Revision()
+	}
+	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", max(w.since, w.seen), oldest))
+}
+
+// marker is the object of a bookmark.
+type marker struct {
+	json     []byte
+	revision int64
+}
+
+func (m *marker) JSON() []byte           { return m.json }
+func (m *marker) ResourceVersion() int64 { return m.revision }
+func (m *marker) Namespace() string      { return "" }
+func (m *marker) Name() string           { return "" }
