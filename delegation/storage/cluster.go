@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -25,6 +26,7 @@ func dial(ctx context.Context, cfg Config) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
+	var started atomic.Bool
 	client, err := clientv3.New(clientv3.Config{
 		// The client outlives the opening.
 		Context:              context.WithoutCancel(ctx),
@@ -34,7 +36,7 @@ func dial(ctx context.Context, cfg Config) (*cluster, error) {
 		DialKeepAliveTime:    30 * time.Second,
 		DialKeepAliveTimeout: 10 * time.Second,
 		PermitWithoutStream:  true,
-		Logger:               quietLogger(klog.FromContext(ctx)),
+		Logger:               quietLogger(klog.FromContext(ctx), &started),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
@@ -43,6 +45,7 @@ func dial(ctx context.Context, cfg Config) (*cluster, error) {
 		client.Close()
 		return nil, fmt.Errorf("%s: no answer within %v; are the addresses right, and is a majority of the members up? %w", doing, cfg.StartTimeout, err)
 	}
+	started.Store(true)
 	c := &cluster{etcd: client}
 	c.read = &sharedRead{ask: func(ctx context.Context) (int64, error) { return linearized(ctx, client, cfg.Prefix) }}
 	return c, nil

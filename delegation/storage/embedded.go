@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.uber.org/zap"
 	"k8s.io/klog/v2"
 )
 
@@ -27,10 +29,11 @@ const (
 // inProcess is an etcd of one member inside this process. It listens on nothing.
 type inProcess struct {
 	soleWriter
-	dir  string
-	lock *dirLock
-	etcd *embed.Etcd
-	kv   *clientv3.Client
+	dir     string
+	lock    *dirLock
+	started atomic.Bool
+	etcd    *embed.Etcd
+	kv      *clientv3.Client
 }
 
 // embedded starts the etcd under the data directory and returns when it takes writes.
@@ -55,42 +58,59 @@ func (e *inProcess) start(ctx context.Context) error {
 	if err := birth.begin(); err != nil {
 		return err
 	}
-	if err := e.launch(klog.FromContext(ctx)); err != nil {
-		return fmt.Errorf("opening the store in %s: %w; restore a backup there, or move the directory away to start with an empty store", e.dir, err)
+	failure := &startFailure{started: &e.started, failed: make(chan error, 1)}
+	launched := make(chan *embed.Etcd, 1)
+	go launch(e.config(klog.FromContext(ctx), failure), launched, failure.failed)
+	select {
+	case e.etcd = <-launched:
+	case err := <-failure.failed:
+		return e.unusable(err)
+	case <-ctx.Done():
+		return e.unusable(ctx.Err())
 	}
 	select {
 	case <-e.etcd.Server.ReadyNotify():
-	case <-e.etcd.Server.StopNotify():
-		e.etcd.Close()
-		return fmt.Errorf("opening the store in %s: the etcd stopped by itself", e.dir)
+	case err := <-failure.failed:
+		return e.unusable(err)
 	case <-ctx.Done():
 		e.etcd.Close()
-		return fmt.Errorf("opening the store in %s: not ready in time: %w", e.dir, ctx.Err())
+		return e.unusable(fmt.Errorf("not ready in time: %w", ctx.Err()))
 	}
 	if err := birth.end(); err != nil {
 		e.etcd.Close()
 		return err
 	}
+	e.started.Store(true)
 	e.kv = v3client.New(e.etcd.Server)
 	return nil
 }
 
-// launch starts the etcd. What is wrong with its files it tells by a panic, which is an error to us.
-func (e *inProcess) launch(log klog.Logger) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-	}()
-	e.etcd, err = embed.StartEtcd(e.config(log))
-	return err
+// unusable is the one line for a store that cannot be opened. What was launched is not closed: it has given up halfway
+// in one of its goroutines, and waiting for the others could last for ever. The process ends with this error.
+func (e *inProcess) unusable(err error) error {
+	return fmt.Errorf("opening the store in %s: %w; restore a backup there, or move the directory away to start with an empty store", e.dir, err)
 }
 
-func (e *inProcess) config(log klog.Logger) *embed.Config {
+// launch starts an etcd. It does not return when the etcd gives up: see startFailure.
+func launch(c *embed.Config, launched chan<- *embed.Etcd, failed chan<- error) {
+	defer func() {
+		if r := recover(); r != nil {
+			failed <- fmt.Errorf("%v", r)
+		}
+	}()
+	etcd, err := embed.StartEtcd(c)
+	if err != nil {
+		failed <- err
+		return
+	}
+	launched <- etcd
+}
+
+func (e *inProcess) config(log klog.Logger, failure *startFailure) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = "portico"
 	c.Dir = e.dir
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(quietLogger(log))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(quietLogger(log, &e.started, zap.WithFatalHook(failure), zap.WithPanicHook(failure)))
 
 	// Nothing listens. The peer address is only the member's name towards itself; an IP, so that nothing asks the DNS.
 	self := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}

@@ -1,27 +1,59 @@
 package storage
 
 import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/klog/v2"
 )
 
-// quietLogger passes on what the etcd library warns of. What it calls fatal becomes a panic, so that it can
-// be told as one line by whoever started it, instead of ending the process here.
-func quietLogger(log klog.Logger) *zap.Logger {
-	return zap.New(&logCore{log: log.WithName("etcd")}, zap.WithFatalHook(zapcore.WriteThenPanic))
+// quietLogger passes on what the etcd library warns of, once started is set: before that it warns of what is
+// normal for a server of one member, and of what is wrong the start itself tells.
+func quietLogger(log klog.Logger, started *atomic.Bool, options ...zap.Option) *zap.Logger {
+	return zap.New(&logCore{log: log.WithName("etcd"), started: started}, options...)
+}
+
+// startFailure catches what the etcd calls fatal while it starts. It may say so in any of its goroutines, where a
+// panic would end the process with a page of stack instead of the one line that the operator needs.
+type startFailure struct {
+	started *atomic.Bool
+	failed  chan error
+}
+
+// OnWrite ends the goroutine that gave up.
+func (f *startFailure) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+	if f.started.Load() {
+		// The store can no longer keep what it promises (its disk, most likely): acknowledging anything more would be wrong.
+		panic("etcd: " + e.Message)
+	}
+	err := errors.New(e.Message)
+	for _, field := range fields {
+		if cause, ok := field.Interface.(error); ok && field.Type == zapcore.ErrorType {
+			err = fmt.Errorf("%s: %w", e.Message, cause)
+		}
+	}
+	select {
+	case f.failed <- err:
+	default:
+	}
+	runtime.Goexit()
 }
 
 // logCore is a zap core that writes to klog.
 type logCore struct {
-	log  klog.Logger
-	with []zapcore.Field
+	log     klog.Logger
+	started *atomic.Bool
+	with    []zapcore.Field
 }
 
 func (c *logCore) Enabled(level zapcore.Level) bool { return level >= zapcore.WarnLevel }
 
 func (c *logCore) With(fields []zapcore.Field) zapcore.Core {
-	return &logCore{log: c.log, with: append(c.with[:len(c.with):len(c.with)], fields...)}
+	return &logCore{log: c.log, started: c.started, with: append(c.with[:len(c.with):len(c.with)], fields...)}
 }
 
 func (c *logCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -44,15 +76,20 @@ func (c *logCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		pairs = append(pairs, key, value)
 	}
 	switch {
-	case e.Level >= zapcore.DPanicLevel:
-		// It is followed by a panic that says the same.
+	case !c.started.Load(), newborn(e.Message):
 		c.log.V(2).Info(e.Message, pairs...)
 	case e.Level >= zapcore.ErrorLevel:
 		c.log.Error(nil, e.Message, pairs...)
 	default:
-		c.log.V(1).Info(e.Message, pairs...)
+		c.log.Info(e.Message, pairs...)
 	}
 	return nil
+}
+
+// newborn tells whether a message is only about an etcd that has not written its first snapshot yet: until then it does
+// not know the version of its own files, and tries again every few seconds.
+func newborn(message string) bool {
+	return message == "failed to update storage version" || message == "Failed to detect schema version"
 }
 
 func (c *logCore) Sync() error { return nil }

@@ -54,7 +54,15 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.cancel = cancel
 	s.running.Go(func() { s.stream.run(running) })
 	s.running.Go(func() { s.maintain(running) })
-	return s, nil
+	// An etcd brings a watch that begins in its past up to date with a delay of up to 100 ms; one
+	// that is in place before the first write is never behind.
+	select {
+	case <-s.stream.watching:
+		return s, nil
+	case <-opening.Done():
+		s.Close()
+		return nil, fmt.Errorf("opening the store: watching it: %w", opening.Err())
+	}
 }
 
 // Close ends every cache and the embedded etcd, after all that was acknowledged is on disk.

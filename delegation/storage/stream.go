@@ -26,6 +26,8 @@ const (
 type stream struct {
 	store    *Store
 	progress *progress
+	watching chan struct{} // closed when the first watch is in place
+	once     sync.Once
 
 	mu     sync.RWMutex
 	caches map[string]*Cache // by key path
@@ -33,7 +35,7 @@ type stream struct {
 }
 
 func newStream(s *Store, revision int64) *stream {
-	return &stream{store: s, progress: newProgress(revision), caches: map[string]*Cache{}}
+	return &stream{store: s, progress: newProgress(revision), watching: make(chan struct{}), caches: map[string]*Cache{}}
 }
 
 // attach makes the stream feed a cache.
@@ -96,7 +98,7 @@ func (s *stream) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(s.store.engine.watchContext(ctx))
 	defer cancel()
 	client := s.store.engine.client()
-	responses := client.Watch(ctx, s.store.cfg.Prefix, clientv3.WithPrefix(), clientv3.WithRev(s.progress.revision.Load()+1))
+	responses := client.Watch(ctx, s.store.cfg.Prefix, clientv3.WithPrefix(), clientv3.WithRev(s.progress.revision.Load()+1), clientv3.WithCreatedNotify())
 
 	var ask <-chan time.Time // when to ask the etcd how far it is
 	for {
@@ -104,6 +106,9 @@ func (s *stream) follow(ctx context.Context) error {
 		case resp, ok := <-responses:
 			if !ok {
 				return errors.New("the watch ended")
+			}
+			if resp.Created {
+				s.once.Do(func() { close(s.watching) })
 			}
 			if err := s.take(ctx, resp, responses); err != nil {
 				return err

@@ -1,0 +1,78 @@
+package storage
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// fill puts n changes of a namespace on the ring, one revision each.
+func fill(r *ring, namespace string, from int64, n int) {
+	for i := range int64(n) {
+		o := &Object{key: objectKey(namespace, "x"), slash: uint16(len(namespace)), revision: from + i}
+		r.add([]*Event{{Type: watch.Modified, Object: o, Revision: from + i}}, time.Now())
+	}
+}
+
+func TestRingGrowsOnlyForFreshChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(0)
+		if r.capacity() != 0 {
+			t.Errorf("capacity before the first change: got %d, want 0", r.capacity())
+		}
+		fill(r, "a", 1, 150)
+		if r.capacity() != 200 || r.floor != 0 {
+			t.Errorf("after 150 changes: got capacity %d, floor %d; want 200, 0", r.capacity(), r.floor)
+		}
+		time.Sleep(ringFresh + time.Second)
+		fill(r, "a", 151, 60)
+		if r.capacity() != 200 || r.floor != 10 {
+			t.Errorf("60 changes later than the history must last: got capacity %d, floor %d; want 200, 10", r.capacity(), r.floor)
+		}
+		if _, ok := r.since(9); ok {
+			t.Error("since(9) succeeded, but change 10 has left the ring")
+		}
+		if events, ok := r.since(10); !ok || len(events) != 200 || events[0].Revision != 11 {
+			t.Errorf("since(10): got %d events, %v; want 200 from 11 on", len(events), ok)
+		}
+		time.Sleep(ringStale + time.Second)
+		r.trim(time.Now())
+		if r.len() != ringMin || r.capacity() != 200 {
+			t.Errorf("trimmed: got %d changes, capacity %d; want %d, 200", r.len(), r.capacity(), ringMin)
+		}
+	})
+}
+
+func TestRingNeverGrowsBeyondItsLimit(t *testing.T) {
+	r := newRing(0)
+	fill(r, "a", 1, ringMax+10)
+	if r.capacity() != ringMax || r.floor != 10 {
+		t.Errorf("got capacity %d, floor %d; want %d, 10", r.capacity(), r.floor, ringMax)
+	}
+	r.trim(time.Now().Add(ringStale + time.Hour))
+	fill(r, "a", ringMax+11, 5)
+	if events, ok := r.since(ringMax + 10); !ok || len(events) != 5 || r.capacity() >= 1000 {
+		t.Errorf("after a trim: got %d events, %v, capacity %d; want 5 and a small ring", len(events), ok, r.capacity())
+	}
+}
+
+func TestRingTellsWhoFellOff(t *testing.T) {
+	r := newRing(0)
+	fill(r, "busy", 1, 1)
+	quiet, _, _ := r.join("quiet", 1)
+	busy, position, _ := r.join("busy", 0)
+	fill(r, "busy", 2, ringMax)
+	if position >= busy.evicted {
+		t.Errorf("busy: position %d, evicted up to %d; want it to have fallen off", position, busy.evicted)
+	}
+	if quiet.evicted > 1 {
+		t.Errorf("quiet: evicted up to %d; want nothing of it evicted", quiet.evicted)
+	}
+	r.leave("quiet", quiet)
+	r.leave("busy", busy)
+	if len(r.topics) != 0 {
+		t.Errorf("topics after the last watcher: got %d, want 0", len(r.topics))
+	}
+}
