@@ -127,6 +127,9 @@ func (o *options) validate() error {
 	if o.clientCAFile != "" && o.clientCAFile == o.requestHeaderCAFile && len(o.requestHeaderNames) == 0 {
 		return fmt.Errorf("--client-ca-file and --requestheader-client-ca-file are the same file and --requestheader-allowed-names is empty: every user could claim to be anybody; use two authorities")
 	}
+	if (o.requestHeaderCAFile == "") != (o.proxyClientCertFile == "") {
+		return fmt.Errorf("--requestheader-client-ca-file and --proxy-client-cert-file go together: extension servers accept only a proxy whose certificate that authority signed")
+	}
 	for _, mode := range o.authorizationModes {
 		if !slices.Contains([]string{"RBAC", "AlwaysAllow", "AlwaysDeny"}, mode) {
 			return fmt.Errorf("--authorization-mode %q is unknown: choose from RBAC, AlwaysAllow, AlwaysDeny", mode)

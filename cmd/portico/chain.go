@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/portico-api/portico/aggregator"
+	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/core"
+	"github.com/portico-api/portico/delegation/extensions"
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/handler/authorization"
+)
+
+// CreateServerChain builds the units back to front, because each needs its delegate, and returns the
+// front. A request meets them in the opposite order: aggregator → core → extensions → not found.
+func CreateServerChain(ctx context.Context, generic *delegation.Config, store *storage.Store, rbac *authorization.RBAC, rules *authorization.Authorizer, id *identity) (*aggregator.Server, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	shared := registry.Config{Store: store, Scheme: scheme}
+
+	end := delegation.NewEmptyDelegate()
+
+	ext, err := extensions.New(generic, end)
+	if err != nil {
+		return nil, err
+	}
+
+	mid, err := core.New(ctx, core.Config{
+		Registry: shared,
+		RBAC:     rbac,
+		Rules:    rules,
+		Trust:    id,
+	}, generic, ext)
+	if err != nil {
+		return nil, err
+	}
+
+	services := mid.Services()
+	return aggregator.New(ctx, aggregator.Config{
+		Registry:          shared,
+		Services:          services,
+		SubscribeServices: services.OnChange,
+		SelfAddress:       generic.Serving.Listener.Addr().String(),
+		ProxyClientCert:   id.proxyClientCert,
+		Metrics:           generic.Metrics.Aggregator,
+	}, generic, mid)
+}
+
+// newScheme knows the types of the groups that the units serve, and no others.
+func newScheme() (*runtime.Scheme, error) {
+	scheme, err := core.NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	if err := aggregator.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("adding the types of APIServices: %w", err)
+	}
+	return scheme, nil
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/delegation/core"
+	"github.com/portico-api/portico/serving"
+	"github.com/portico-api/portico/serving/pki"
+)
+
+// reloadInterval is how often files that somebody else may replace are looked at (contract 11.1).
+const reloadInterval = time.Minute
+
+// identity is every certificate and authority the server works with: those given by flags, else
+// those made in the data directory. It tells others what to trust, and keeps up with the files.
+type identity struct {
+	pki             *pki.PKI
+	servingCA       *serving.CAFile // vouches for the serving certificate
+	serving         *serving.CertFile
+	clientCA        *serving.CAFile
+	requestHeaderCA *serving.CAFile
+	proxyClient     *serving.CertFile
+	opts            *options
+
+	mu     sync.Mutex
+	notify []func()
+}
+
+// newIdentity reads what the flags name and makes the rest.
+func newIdentity(o *options) (*identity, error) {
+	made, err := pki.Ensure(pki.Config{Dir: filepath.Join(o.dataDir, "pki"), Hosts: hosts(o)})
+	if err != nil {
+		return nil, fmt.Errorf("preparing certificates: %w", err)
+	}
+	id := &identity{pki: made, opts: o}
+	servingPair, servingCA := made.Serving, made.CA.CertFile
+	if o.tlsCertFile != "" {
+		servingPair = pki.Pair{CertFile: o.tlsCertFile, KeyFile: o.tlsKeyFile}
+		servingCA = o.tlsCertFile // self-signed, or with its chain
+	}
+	proxyPair := made.FrontProxyClient
+	if o.proxyClientCertFile != "" {
+		proxyPair = pki.Pair{CertFile: o.proxyClientCertFile, KeyFile: o.proxyClientKeyFile}
+	}
+	if id.serving, err = serving.NewCertFile(servingPair.CertFile, servingPair.KeyFile); err != nil {
+		return nil, fmt.Errorf("--tls-cert-file: %w", err)
+	}
+	if id.proxyClient, err = serving.NewCertFile(proxyPair.CertFile, proxyPair.KeyFile); err != nil {
+		return nil, fmt.Errorf("--proxy-client-cert-file: %w", err)
+	}
+	if id.servingCA, err = serving.NewCAFile(servingCA); err != nil {
+		return nil, fmt.Errorf("--tls-cert-file: %w", err)
+	}
+	if id.clientCA, err = serving.NewCAFile(or(o.clientCAFile, made.CA.CertFile)); err != nil {
+		return nil, fmt.Errorf("--client-ca-file: %w", err)
+	}
+	if id.requestHeaderCA, err = serving.NewCAFile(or(o.requestHeaderCAFile, made.FrontProxyCA.CertFile)); err != nil {
+		return nil, fmt.Errorf("--requestheader-client-ca-file: %w", err)
+	}
+	return id, nil
+}
+
+// writeKubeconfig writes the administrator's kubeconfig for a server at url, and returns its file.
+// There is none when somebody else's authority vouches for clients: it did not sign ours.
+func (id *identity) writeKubeconfig(url string) (string, error) {
+	if id.opts.clientCAFile != "" {
+		return "", nil
+	}
+	file := filepath.Join(id.opts.dataDir, "admin.kubeconfig")
+	kubeconfig := pki.Kubeconfig{Server: url, CAFile: or(id.opts.tlsCertFile, id.pki.CA.CertFile), Client: id.pki.Admin}
+	return file, kubeconfig.Write(file)
+}
+
+// Trust implements core.TrustSource.
+func (id *identity) Trust() core.Trust {
+	trust := core.Trust{
+		UsernameHeaders:     id.opts.requestHeaderUsername,
+		UIDHeaders:          id.opts.requestHeaderUID,
+		GroupHeaders:        id.opts.requestHeaderGroup,
+		ExtraHeaderPrefixes: id.opts.requestHeaderExtraPrefix,
+		AllowedNames:        id.opts.requestHeaderNames,
+	}
+	_, trust.ServingCA = id.servingCA.Bundle()
+	_, trust.ClientCA = id.clientCA.Bundle()
+	_, trust.RequestHeaderCA = id.requestHeaderCA.Bundle()
+	return trust
+}
+
+// OnTrustChange implements core.TrustSource.
+func (id *identity) OnTrustChange(notify func()) {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	id.notify = append(id.notify, notify)
+}
+
+// run renews what was made here and rereads what may have been replaced, until ctx ends.
+func (id *identity) run(ctx context.Context, url string) error {
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		_ = id.pki.Run(ctx, func() { id.renewed(ctx, url) })
+	})
+	defer renewing.Wait()
+
+	ticker := time.NewTicker(reloadInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			id.reload(ctx)
+		}
+	}
+}
+
+// renewed puts fresh certificates to use at once, the administrator's included.
+func (id *identity) renewed(ctx context.Context, url string) {
+	id.reload(ctx)
+	if _, err := id.writeKubeconfig(url); err != nil {
+		klog.FromContext(ctx).Error(err, "Writing the administrator's kubeconfig with a renewed certificate")
+	}
+}
+
+// reload rereads every file. One that cannot be used keeps its old content.
+func (id *identity) reload(ctx context.Context) {
+	changed := false
+	for _, file := range []interface{ Reload() (bool, error) }{id.serving, id.proxyClient, id.servingCA, id.clientCA, id.requestHeaderCA} {
+		fresh, err := file.Reload()
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Rereading a certificate file; the old content stays in use")
+		}
+		changed = changed || fresh
+	}
+	if !changed {
+		return
+	}
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	for _, notify := range id.notify {
+		notify()
+	}
+}
+
+// hosts are the names and addresses that clients may reach the server by.
+func hosts(o *options) []string {
+	names := []string{
+		"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+		"127.0.0.1", "::1",
+	}
+	if name, err := os.Hostname(); err == nil && name != "localhost" {
+		names = append(names, name)
+	}
+	if o.externalHostname != "" {
+		names = append(names, o.externalHostname)
+	}
+	if bind := net.ParseIP(o.bindAddress); !bind.IsUnspecified() {
+		return append(names, o.bindAddress)
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return names
+	}
+	for _, address := range addresses {
+		if network, ok := address.(*net.IPNet); ok && !network.IP.IsLinkLocalUnicast() {
+			names = append(names, network.IP.String())
+		}
+	}
+	return names
+}
+
+func or(given, otherwise string) string {
+	if given != "" {
+		return given
+	}
+	return otherwise
+}
+
+// proxyClientCert is what this front door shows to extension API servers.
+func (id *identity) proxyClientCert() (*tls.Certificate, error) { return id.proxyClient.Current(), nil }

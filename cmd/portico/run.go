@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	restclient "k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/handler/authentication"
+	"github.com/portico-api/portico/handler/authorization"
+	"github.com/portico-api/portico/metrics"
+	"github.com/portico-api/portico/serving"
+)
+
+// run serves the chain until ctx ends: options → what every unit shares → extensions → core →
+// aggregator → PrepareRun → Run.
+func run(ctx context.Context, o *options, out io.Writer) (err error) {
+	// The port first: whoever starts a second one by mistake is told so, and nothing was touched.
+	listener, err := serving.Listen(o.bindAddress, o.securePort)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	id, err := newIdentity(o)
+	if err != nil {
+		return err
+	}
+	m := metrics.New()
+	store, err := openStore(ctx, o, m)
+	if err != nil {
+		return err
+	}
+	rbac := authorization.NewRBAC()
+	generic, authorizer, err := newGenericConfig(o, id, listener, m, rbac)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	front, err := CreateServerChain(ctx, generic, store, rbac, authorizer, id)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	if err := finish(front.GenericAPIServer, store, id, generic.LoopbackClientConfig.Host); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	running, err := front.PrepareRun().NonBlockingRun(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tellWhatToDoNext(out, o, id, generic.LoopbackClientConfig.Host); err != nil {
+		klog.FromContext(ctx).Error(err, "Telling how to reach the server")
+	}
+	return running.Wait()
+}
+
+func openStore(ctx context.Context, o *options, m *metrics.Metrics) (*storage.Store, error) {
+	return storage.Open(ctx, storage.Config{
+		DataDir:  o.dataDir,
+		Servers:  o.etcdServers,
+		Prefix:   o.etcdPrefix,
+		CAFile:   o.etcdCAFile,
+		CertFile: o.etcdCertFile,
+		KeyFile:  o.etcdKeyFile,
+		Metrics:  m.Storage,
+	})
+}
+
+// newGenericConfig is what all units share.
+func newGenericConfig(o *options, id *identity, listener net.Listener, m *metrics.Metrics, rbac *authorization.RBAC) (*delegation.Config, *authorization.Authorizer, error) {
+	loopbackToken := uuid.NewString()
+	authn, err := newAuthenticator(o, id, loopbackToken, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	authorizer, err := newAuthorizer(o, rbac, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	secure, err := newServing(o, id, listener, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	generic := delegation.NewConfig(m)
+	generic.Serving = secure
+	generic.Authenticator = authn
+	generic.Authorizer = authorizer
+	generic.LoopbackClientConfig = loopbackClientConfig(listener, id, loopbackToken)
+	generic.RequestTimeout = o.requestTimeout
+	generic.MinRequestTimeout = time.Duration(o.minRequestTimeout) * time.Second
+	generic.MaxRequestsInFlight = o.maxRequestsInFlight
+	generic.MaxMutatingRequestsInFlight = o.maxMutatingRequestsInFlight
+	generic.ShutdownDelayDuration = o.shutdownDelay
+	generic.ShutdownWatchTerminationGracePeriod = o.shutdownWatchGrace
+	generic.LivezGracePeriod = o.livezGrace
+	generic.EnableProfiling = o.profiling
+	generic.Version = versionInfo()
+	return generic, authorizer, nil
+}
+
+func newAuthenticator(o *options, id *identity, loopbackToken string, m *metrics.Metrics) (authenticator.Request, error) {
+	a, err := authentication.New(authentication.Config{
+		ClientCA: id.clientCA,
+		RequestHeader: authentication.RequestHeader{
+			CA:                  id.requestHeaderCA,
+			AllowedNames:        o.requestHeaderNames,
+			UsernameHeaders:     o.requestHeaderUsername,
+			UIDHeaders:          o.requestHeaderUID,
+			GroupHeaders:        o.requestHeaderGroup,
+			ExtraHeaderPrefixes: o.requestHeaderExtraPrefix,
+		},
+		TokenFile:     o.tokenAuthFile,
+		LoopbackToken: loopbackToken,
+		Anonymous:     o.anonymousAuth,
+		Metrics:       m.Authentication,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing authentication: %w", err)
+	}
+	return a, nil
+}
+
+func newAuthorizer(o *options, rbac *authorization.RBAC, m *metrics.Metrics) (*authorization.Authorizer, error) {
+	modes := make([]authorization.Mode, len(o.authorizationModes))
+	for i, mode := range o.authorizationModes {
+		modes[i] = authorization.Mode(mode)
+	}
+	authorizer, err := authorization.New(authorization.Config{Modes: modes, RBAC: rbac, Metrics: m.Authorization})
+	if err != nil {
+		return nil, fmt.Errorf("--authorization-mode: %w", err)
+	}
+	return authorizer, nil
+}
+
+func newServing(o *options, id *identity, listener net.Listener, m *metrics.Metrics) (*serving.SecureServingInfo, error) {
+	suites, err := o.cipherSuites()
+	if err != nil {
+		return nil, err
+	}
+	return &serving.SecureServingInfo{
+		Listener:                     listener,
+		Cert:                         id.serving,
+		ClientCAs:                    []serving.CABundle{id.clientCA, id.requestHeaderCA},
+		MinTLSVersion:                tlsVersions[o.tlsMinVersion],
+		CipherSuites:                 suites,
+		DisableHTTP2:                 o.disableHTTP2,
+		HTTP2MaxStreamsPerConnection: o.http2MaxStreams,
+		ConnContext:                  authentication.WithConnection,
+		OnHandshakeError:             m.Requests.TLSHandshakeError,
+		Logger:                       klog.Background(),
+	}, nil
+}
+
+// loopbackClientConfig is for clients inside this process, which are system:apiserver.
+func loopbackClientConfig(listener net.Listener, id *identity, token string) *restclient.Config {
+	_, ca := id.servingCA.Bundle()
+	return &restclient.Config{
+		Host:            "https://" + reachable(listener.Addr()),
+		BearerToken:     token,
+		TLSClientConfig: restclient.TLSClientConfig{CAData: ca},
+		QPS:             -1, // our own work is not to be slowed down
+	}
+}
+
+// reachable is where this machine reaches a listener, which may be on all addresses.
+func reachable(addr net.Addr) string {
+	tcp := addr.(*net.TCPAddr)
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}
+
+// finish adds to the front what belongs to the process and not to a unit.
+func finish(front *delegation.GenericAPIServer, store *storage.Store, id *identity, url string) error {
+	return errors.Join(
+		front.AddHealthChecks(delegation.NewHealthCheck("etcd", 2*time.Second, store.Health)),
+		front.AddReadyzChecks(delegation.NewHealthCheck("etcd-readiness", 2*time.Second, store.Health)),
+		front.AddController("certificate-reload", func(ctx context.Context, started func()) error {
+			started()
+			return id.run(ctx, url)
+		}),
+		front.AddDestroyFunc("store", store.Close),
+	)
+}
+
+// tellWhatToDoNext prints where the server is and how to use it.
+func tellWhatToDoNext(out io.Writer, o *options, id *identity, url string) error {
+	kubeconfig, err := id.writeKubeconfig(url)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Portico %s serves on %s\n", version, url)
+	if kubeconfig == "" {
+		fmt.Fprintf(out, "\nUsers have certificates of the authorities in %s.\n", o.clientCAFile)
+		return nil
+	}
+	fmt.Fprintf(out, `
+Use it from another terminal:
+
+    export KUBECONFIG=%s
+    kubectl get namespaces
+
+Ctrl-C finishes what is in flight and stops; a second one stops at once.
+`, kubeconfig)
+	return nil
+}
