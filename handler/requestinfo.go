@@ -144,6 +144,9 @@ func (i *RequestInfo) split(path string) []string {
 // QueryValue is the first value of name in a raw query. It does not parse the others: most requests have none of the
 // parameters that are asked for here. Pairs that cannot be decoded are skipped, as url.ParseQuery does.
 func QueryValue(query, name string) (string, bool) {
+	if !strings.Contains(query, name) && strings.IndexByte(query, '%') < 0 && strings.IndexByte(query, '+') < 0 {
+		return "", false
+	}
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
