@@ -22,3 +22,16 @@ func DeclaredResources() map[string]registry.Resource {
 	}
 	return byName
 }
+
+// MergeTrust is what the config map holds after t was published over stored.
+func MergeTrust(t Trust, stored map[string]string, now time.Time) map[string]string {
+	return t.mergeInto(stored, now)
+}
+
+// Follower is what a service index follows.
+type Follower = follower
+
+// NewServices is a service index on other followers than registries.
+func NewServices(services, slices, endpoints Follower) *Services {
+	return newServices(services, slices, endpoints)
+}
