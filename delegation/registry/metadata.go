@@ -37,6 +37,9 @@ func keepMetadata(m, old metav1.Object) {
 	if m.GetUID() == "" {
 		m.SetUID(old.GetUID())
 	}
+	if created := m.GetCreationTimestamp(); created.IsZero() {
+		m.SetCreationTimestamp(old.GetCreationTimestamp())
+	}
 	m.SetGeneration(old.GetGeneration())
 	m.SetDeletionTimestamp(old.GetDeletionTimestamp())
 	m.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
