@@ -8,7 +8,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
@@ -18,7 +17,6 @@ import (
 )
 
 const (
-	probeTimeout = 5 * time.Second
 	// recheckInterval is how old a good verdict may become when nothing is known to have changed.
 	recheckInterval = 30 * time.Second
 	// After a failure the next look comes soon, then less and less often.
@@ -135,19 +133,13 @@ func spread(d time.Duration) time.Duration {
 	return d - time.Duration(rand.Int64N(int64(d)/10+1))
 }
 
-// check resolves the service of rt and asks it for the document of its group and version.
+// check finds out whether the server of rt answers.
 func check(ctx context.Context, rt *route) verdict {
 	remote := rt.remote.Load()
 	if remote == nil {
 		return localVerdict()
 	}
-	err := probe(ctx, remote, rt.gv)
-	// A service may have other endpoints, and a connection may have died unnoticed: one bad answer
-	// is no verdict. One that took all its time is, or checks would take twice as long.
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		err = probe(ctx, remote, rt.gv)
-	}
-	return verdictOf(err)
+	return verdictOf(probe(ctx, remote, rt.gv))
 }
 
 func verdictOf(err error) verdict {
@@ -164,31 +156,4 @@ func verdictOf(err error) verdict {
 	default:
 		return failedVerdict(err)
 	}
-}
-
-// probe asks once, as the aggregator itself: only a server that trusts the proxy's certificate
-// answers such a request with success.
-func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	doc, where, err := remote.get(ctx, question{path: documentPath(gv), as: kubeAggregator(), accept: "application/json, */*"})
-	switch {
-	case err != nil && where == "":
-		return err // nobody was asked
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("failing or missing response from %s: timed out waiting for %[1]s: %w", where, context.DeadlineExceeded)
-	case err != nil:
-		return fmt.Errorf("failing or missing response from %s: %w", where, err)
-	case doc.code < 200 || doc.code > 299:
-		return fmt.Errorf("failing or missing response from %s: bad status from %[1]s: %d", where, doc.code)
-	}
-	return nil
-}
-
-// documentPath is where the document of a group and version is.
-func documentPath(gv schema.GroupVersion) string {
-	if gv.Group == "" {
-		return coreRoot + "/" + gv.Version
-	}
-	return groupsRoot + "/" + gv.Group + "/" + gv.Version
 }

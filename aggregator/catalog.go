@@ -58,7 +58,7 @@ type member struct {
 func newCatalogs(manager *discovery.Manager) *catalogs {
 	return &catalogs{
 		manager: manager,
-		loops:   newLoops[server](),
+		loops:   newLoops[destination](),
 		servers: map[destination]*catalog{},
 		members: map[schema.GroupVersion]*member{},
 	}

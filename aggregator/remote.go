@@ -23,6 +23,7 @@ const maxDocument = 32 << 20
 // remote is the server behind an APIService, for as long as the spec says so.
 type remote struct {
 	destination
+	resolver  *backend.Resolver
 	transport *backend.Transport
 	// requests proxies what clients ask, as who they are.
 	requests http.Handler
@@ -108,7 +109,7 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting APIService %s: %w", s.Name, err)
 	}
-	return &remote{destination: to, transport: transport, requests: requests, documents: documents}, nil
+	return &remote{destination: to, resolver: rs.resolver, transport: transport, requests: requests, documents: documents}, nil
 }
 
 func userOf(r *http.Request) (user.Info, bool) {
@@ -138,6 +139,14 @@ func verbOf(r *http.Request) string {
 	return ""
 }
 
+// addresses are the ready endpoints of the server, in no particular order.
+func (rm *remote) addresses() ([]string, error) {
+	if err := rm.transport.Err(); err != nil {
+		return nil, err
+	}
+	return rm.resolver.Resolve(rm.reference)
+}
+
 // document is what a remote server answered to one of our own requests.
 type document struct {
 	code   int
@@ -153,16 +162,21 @@ type question struct {
 	etag   string // of what is known already
 }
 
-// get asks one endpoint of the remote server. It follows no redirect: the answer would come from
-// who knows where (contract 5.2). url is what was asked, for messages, as soon as there is an endpoint.
+// get asks an endpoint of the remote server. where is what was asked, for messages, as soon as there
+// is an endpoint.
 func (rm *remote) get(ctx context.Context, q question) (doc *document, where string, err error) {
 	address, release, err := rm.transport.Pick()
 	if err != nil {
 		return nil, "", err
 	}
 	defer release()
-	where = (&url.URL{Scheme: "https", Host: address, Path: q.path}).String()
+	return rm.getFrom(ctx, address, q)
+}
 
+// getFrom asks one endpoint. It follows no redirect: the answer would come from who knows where
+// (contract 5.2).
+func (rm *remote) getFrom(ctx context.Context, address string, q question) (doc *document, where string, err error) {
+	where = (&url.URL{Scheme: "https", Host: address, Path: q.path}).String()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
 		return nil, where, err

@@ -58,3 +58,11 @@ func (rt *route) path() string {
 func errUnavailable() error {
 	return apierrors.NewServiceUnavailable("service unavailable")
 }
+
+// documentPath is where the document of a group and version is.
+func documentPath(gv schema.GroupVersion) string {
+	if gv.Group == "" {
+		return coreRoot + "/" + gv.Version
+	}
+	return groupsRoot + "/" + gv.Group + "/" + gv.Version
+}

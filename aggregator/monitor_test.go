@@ -1,0 +1,96 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestMonitor(t *testing.T) {
+	failed := failedVerdict(errors.New("no answer"))
+	tests := map[string]struct {
+		verdict verdict
+		writes  error
+		after   time.Duration
+		least   int
+		most    int
+	}{
+		"a good server is looked at about twice a minute":             {verdict: passedVerdict(), after: 5*time.Minute + time.Second, least: 11, most: 13},
+		"a failing server is looked at soon again, then less often":   {verdict: failed, after: 10 * time.Second, least: 6, most: 9},
+		"a server that stays down is asked no more than a good one":   {verdict: failed, after: time.Hour, least: 120, most: 150},
+		"a service that cannot be resolved waits for its news":        {verdict: verdict{"False", "ServiceNotFound", ""}, after: 10 * time.Second, least: 1, most: 1},
+		"a verdict that could not be written is written soon":         {verdict: passedVerdict(), writes: errors.New("store is down"), after: 10 * time.Second, least: 6, most: 9},
+		"a local APIService is told once that it is always available": {verdict: localVerdict(), after: time.Hour, least: 1, most: 1},
+		"a local one is told again when it could not be written":      {verdict: localVerdict(), writes: errors.New("store is down"), after: 10 * time.Second, least: 6, most: 9},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var checks atomic.Int64
+				m := &monitor{
+					check: func(context.Context) verdict { checks.Add(1); return test.verdict },
+					apply: func(context.Context, verdict) error { return test.writes },
+				}
+				l := newLoops[string]()
+				l.start(t.Context(), "v1.example.com", m.run)
+				time.Sleep(test.after)
+				synctest.Wait()
+				l.stopAll()
+				if got := int(checks.Load()); got < test.least || got > test.most {
+					t.Errorf("checks of %v in %v = %d, want %d to %d", test.verdict, test.after, got, test.least, test.most)
+				}
+			})
+		})
+	}
+}
+
+func TestMonitorLooksAtOnceWhenKicked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var checks atomic.Int64
+		m := &monitor{
+			check: func(context.Context) verdict { checks.Add(1); return passedVerdict() },
+			apply: func(context.Context, verdict) error { return nil },
+		}
+		l := newLoops[string]()
+		defer l.stopAll()
+		l.start(t.Context(), "v1.example.com", m.run)
+		synctest.Wait()
+		l.kick("v1.example.com")
+		synctest.Wait()
+		if got := checks.Load(); got != 2 {
+			t.Errorf("checks after a kick = %d, want 2", got)
+		}
+		l.kick("v1.other.com") // nobody there: no harm
+	})
+}
+
+func TestMonitorSaysNothingOfACancelledCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &monitor{
+			check: func(ctx context.Context) verdict { <-ctx.Done(); return failedVerdict(ctx.Err()) },
+			apply: func(_ context.Context, v verdict) error { t.Errorf("applied %v", v); return nil },
+		}
+		l := newLoops[string]()
+		l.start(t.Context(), "v1.example.com", m.run)
+		synctest.Wait()
+		l.stop("v1.example.com") // returns: it has been waited for
+	})
+}
+
+func TestLoopsDoNotWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLoops[string]()
+		l.start(t.Context(), "hangs", func(ctx context.Context, _ <-chan struct{}) { <-ctx.Done() })
+		ran := false
+		l.start(t.Context(), "runs", func(context.Context, <-chan struct{}) { ran = true })
+		synctest.Wait()
+		if !ran {
+			t.Error("a loop waited for one that hangs")
+		}
+		l.start(t.Context(), "hangs", func(ctx context.Context, _ <-chan struct{}) { <-ctx.Done() }) // ends the former
+		l.stopAll()
+	})
+}
