@@ -2,7 +2,6 @@ package filters
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/portico-api/portico/metrics"
 )
@@ -20,11 +19,10 @@ func withTimeout(m *metrics.Metrics) filter {
 				return
 			}
 			rw := writerOf(w)
-			rw.guarded = true
-			timer := time.AfterFunc(deadline.Sub(rq.ReceivedAt), rw.expire)
-			defer rw.settle(timer)
+			rw.guard(deadline.Sub(rq.ReceivedAt))
+			defer rw.settle()
 			next.ServeHTTP(w, r)
-			rw.settle(timer)
+			rw.settle()
 			switch rw.state.Load() {
 			case expired:
 				m.Requests.Terminated(callOf(r, rq, 0), http.StatusGatewayTimeout)

@@ -41,8 +41,10 @@ type responseWriter struct {
 	header  http.Header
 	guarded bool
 
-	mu      sync.Mutex // held by the deadline's goroutine
-	settled bool
+	mu      sync.Mutex // held by the deadline's goroutine while it works
+	timer   *time.Timer
+	overdue bool // the deadline has passed
+	settled bool // the handler has returned
 }
 
 // hijackableWriter is the writer of an HTTP/1 request. On HTTP/2 there is no connection to take, and handlers find that out
@@ -191,11 +193,20 @@ func (w *responseWriter) discard() bool {
 
 var errTimeout = apierrors.NewTimeoutError("request did not complete within the allotted timeout", 0)
 
-// stragglerTime is what a handler has to return after its deadline, before its HTTP/2 stream is reset. Only the
-// return of the handler ends the stream properly.
-const stragglerTime = 5 * time.Second
+// lastWords is what a handler has, after the deadline, to end an answer that it has begun. It may just have learned of the deadline
+// itself and be writing a better answer than a cut connection. It is also the time to return after the 504
+// was written for it, before its HTTP/2 stream is reset: only the return of the handler ends the stream properly.
+const lastWords = time.Second
 
-// expire is called when the deadline has passed, on a goroutine of its own.
+// guard lets the deadline answer in the handler's place. It ends with settle.
+func (w *responseWriter) guard(left time.Duration) {
+	w.guarded = true
+	w.mu.Lock() // expire reads the timer
+	w.timer = time.AfterFunc(left, w.expire)
+	w.mu.Unlock()
+}
+
+// expire is called when the deadline has passed, and once more when the last words should have been said, on a goroutine of its own.
 func (w *responseWriter) expire() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -210,20 +221,27 @@ func (w *responseWriter) expire() {
 		// The request is not shown to WriteError: the handler may be changing its headers.
 		handler.WriteError((*lateWriter)(w), nil, errTimeout)
 		server.Flush()
-		server.SetWriteDeadline(time.Now().Add(stragglerTime))
-	case w.state.CompareAndSwap(committed, cut):
-		// The handler may be blocked on a client that does not read: this ends its write with an error.
-		server.SetWriteDeadline(time.Unix(1, 0))
+		w.timer.Reset(lastWords)
+	case w.overdue:
+		w.state.CompareAndSwap(committed, cut)
+		if w.state.Load() != hijacked {
+			// The handler may be blocked on a client that does not read: this ends its write with an error.
+			server.SetWriteDeadline(time.Unix(1, 0))
+		}
+	default:
+		w.timer.Reset(lastWords)
 	}
+	w.overdue = true
 }
 
 // settle ends the guard: when it returns, the deadline's goroutine has ended or will do nothing.
-func (w *responseWriter) settle(timer *time.Timer) {
-	if timer.Stop() {
+func (w *responseWriter) settle() {
+	if w.timer.Stop() {
 		return
 	}
 	w.mu.Lock()
 	w.settled = true
+	w.timer.Stop() // it may have been set again in between
 	w.mu.Unlock()
 }
 
