@@ -94,7 +94,9 @@ func ensure[T bootstrapObject](ctx context.Context, store *registry.Store, wante
 		if _, _, err := store.Delete(ctx, namespace, name, &metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
-		_, err = registry.CreateAs(ctx, store, namespace, wanted)
+		if _, err = registry.CreateAs(ctx, store, namespace, wanted); apierrors.IsAlreadyExists(err) {
+			return nil // a finalizer keeps the old one: nothing to wait for
+		}
 		return err
 	case equality.Semantic.DeepEqual(stored, completed):
 		return nil

@@ -26,50 +26,55 @@ import (
 func GuardRBAC(stores RBACStores, authz authorizer.Authorizer, rules authorizer.RuleResolver) []*rest.Resource {
 	g := &guard{stores: stores, authz: authz, rules: rules}
 	return []*rest.Resource{
-		guardResource(stores.Roles, func(ctx context.Context, r, old *rbacv1.Role) error {
-			return g.checkRole(ctx, "roles", r, r.Rules, nil, nil)
+		guardResource(stores.Roles, func(ctx context.Context, at target, r, _ *rbacv1.Role) error {
+			return g.checkRole(ctx, at, r.Rules, nil, nil)
 		}),
-		guardResource(stores.RoleBindings, func(ctx context.Context, b, _ *rbacv1.RoleBinding) error {
-			return g.checkBinding(ctx, "rolebindings", b, b.RoleRef)
+		guardResource(stores.RoleBindings, func(ctx context.Context, at target, b, _ *rbacv1.RoleBinding) error {
+			return g.checkBinding(ctx, at, b.RoleRef)
 		}),
-		guardResource(stores.ClusterRoles, func(ctx context.Context, r, old *rbacv1.ClusterRole) error {
+		guardResource(stores.ClusterRoles, func(ctx context.Context, at target, r, old *rbacv1.ClusterRole) error {
 			var before *rbacv1.AggregationRule
 			if old != nil {
 				before = old.AggregationRule
 			}
-			return g.checkRole(ctx, "clusterroles", r, r.Rules, r.AggregationRule, before)
+			return g.checkRole(ctx, at, r.Rules, r.AggregationRule, before)
 		}),
-		guardResource(stores.ClusterRoleBindings, func(ctx context.Context, b, _ *rbacv1.ClusterRoleBinding) error {
-			return g.checkBinding(ctx, "clusterrolebindings", b, b.RoleRef)
+		guardResource(stores.ClusterRoleBindings, func(ctx context.Context, at target, b, _ *rbacv1.ClusterRoleBinding) error {
+			return g.checkBinding(ctx, at, b.RoleRef)
 		}),
 	}
 }
 
+// target is what a write is aimed at, by its path: what the body says of it is compared later.
+type target struct{ resource, namespace, name string }
+
 // guarded is a store whose writes are checked first; old is nil for what does not exist yet.
 type guarded struct {
 	*registry.Store
-	check func(ctx context.Context, namespace string, obj, old runtime.Object) error
+	check func(ctx context.Context, namespace, name string, obj, old runtime.Object) error
 }
 
-func guardResource[T bootstrapObject](store *registry.Store, check func(ctx context.Context, obj, old T) error) *rest.Resource {
+func guardResource[T bootstrapObject](store *registry.Store, check func(ctx context.Context, at target, obj, old T) error) *rest.Resource {
 	resource := *store.Rest()
-	resource.Storage = &guarded{Store: store, check: func(ctx context.Context, namespace string, obj, old runtime.Object) error {
+	resource.Storage = &guarded{Store: store, check: func(ctx context.Context, namespace, name string, obj, old runtime.Object) error {
 		typed, ok := obj.(T)
 		if !ok {
-			return apierrors.NewBadRequest(fmt.Sprintf("%T is not a %s", obj, resource.Kind))
+			return apierrors.NewBadRequest(fmt.Sprintf("a %T is no %s", obj, resource.Kind))
 		}
-		typed.SetNamespace(namespace)
-		before, _ := old.(T) // nil on create
-		if old != nil && onlyCollectable(typed, before) {
+		before, exists := old.(T)
+		if exists && onlyCollectable(typed, before) {
 			return nil
 		}
-		return check(ctx, typed, before)
+		if name == "" {
+			name = typed.GetName()
+		}
+		return check(ctx, target{resource.Name, namespace, name}, typed, before)
 	}}
 	return &resource
 }
 
 func (s *guarded) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions) (runtime.Object, error) {
-	if err := s.check(ctx, namespace, obj, nil); err != nil {
+	if err := s.check(ctx, namespace, name, obj, nil); err != nil {
 		return nil, err
 	}
 	return s.Store.Create(ctx, namespace, name, obj, opts)
@@ -77,11 +82,15 @@ func (s *guarded) Create(ctx context.Context, namespace, name string, obj runtim
 
 func (s *guarded) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
 	return s.Store.Update(ctx, namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
+		var old runtime.Object
+		if current != nil {
+			old = current.DeepCopyObject() // the transform may change what it is given
+		}
 		obj, err := transform(ctx, current)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.check(ctx, namespace, obj, current); err != nil {
+		if err := s.check(ctx, namespace, name, obj, old); err != nil {
 			return nil, err
 		}
 		return obj, nil
@@ -105,51 +114,49 @@ type guard struct {
 	rules  authorizer.RuleResolver
 }
 
-func (g *guard) checkRole(ctx context.Context, resource string, obj metav1.Object, rules []rbacv1.PolicyRule, aggregation, before *rbacv1.AggregationRule) error {
+func (g *guard) checkRole(ctx context.Context, at target, rules []rbacv1.PolicyRule, aggregation, before *rbacv1.AggregationRule) error {
 	u, err := requester(ctx)
 	if err != nil {
 		return err
 	}
-	namespace, name := obj.GetNamespace(), obj.GetName()
-	if privileged(u) || g.may(ctx, u, "escalate", rbacv1.GroupName, resource, namespace, name) {
+	if privileged(u) || g.may(ctx, u, "escalate", at) {
 		return nil
 	}
-	if err := g.holds(ctx, u, namespace, rules); err != nil {
-		return apierrors.NewForbidden(rbacv1.Resource(resource), name, err)
+	if err := g.holds(ctx, u, at.namespace, rules); err != nil {
+		return apierrors.NewForbidden(rbacv1.Resource(at.resource), at.name, err)
 	}
 	if !equality.Semantic.DeepEqual(aggregation, before) {
 		everything := []rbacv1.PolicyRule{allow("*", "*", "*"), allowPaths("*", "*")}
 		if err := g.holds(ctx, u, "", everything); err != nil {
-			return apierrors.NewForbidden(rbacv1.Resource(resource), name, errors.New("must have cluster-admin privileges to use the aggregationRule"))
+			return apierrors.NewForbidden(rbacv1.Resource(at.resource), at.name, errors.New("must have cluster-admin privileges to use the aggregationRule"))
 		}
 	}
 	return nil
 }
 
-func (g *guard) checkBinding(ctx context.Context, resource string, obj metav1.Object, ref rbacv1.RoleRef) error {
+func (g *guard) checkBinding(ctx context.Context, at target, ref rbacv1.RoleRef) error {
 	u, err := requester(ctx)
 	if err != nil {
 		return err
 	}
-	namespace, name := obj.GetNamespace(), obj.GetName()
-	var roles string
+	role := target{namespace: at.namespace, name: ref.Name}
 	switch {
 	case ref.Kind == "ClusterRole":
-		roles = "clusterroles"
-	case ref.Kind == "Role" && namespace != "":
-		roles = "roles"
+		role.resource = "clusterroles"
+	case ref.Kind == "Role" && at.namespace != "":
+		role.resource = "roles"
 	default:
 		return nil // validation refuses to bind to it, in better words
 	}
-	if privileged(u) || g.may(ctx, u, "bind", rbacv1.GroupName, roles, namespace, ref.Name) {
+	if privileged(u) || g.may(ctx, u, "bind", role) {
 		return nil
 	}
-	rules, err := g.rulesOf(ctx, ref, namespace)
+	rules, err := g.rulesOf(ctx, ref, at.namespace)
 	if err != nil {
 		return err
 	}
-	if err := g.holds(ctx, u, namespace, rules); err != nil {
-		return apierrors.NewForbidden(rbacv1.Resource(resource), name, err)
+	if err := g.holds(ctx, u, at.namespace, rules); err != nil {
+		return apierrors.NewForbidden(rbacv1.Resource(at.resource), at.name, err)
 	}
 	return nil
 }
@@ -169,9 +176,10 @@ func (g *guard) rulesOf(ctx context.Context, ref rbacv1.RoleRef, namespace strin
 	return r.Rules, nil
 }
 
-func (g *guard) may(ctx context.Context, u user.Info, verb, group, resource, namespace, name string) bool {
+func (g *guard) may(ctx context.Context, u user.Info, verb string, at target) bool {
 	decision, _, err := g.authz.Authorize(ctx, authorizer.AttributesRecord{
-		User: u, Verb: verb, APIGroup: group, APIVersion: "*", Resource: resource, Namespace: namespace, Name: name, ResourceRequest: true,
+		User: u, Verb: verb, APIGroup: rbacv1.GroupName, APIVersion: "*",
+		Resource: at.resource, Namespace: at.namespace, Name: at.name, ResourceRequest: true,
 	})
 	return decision == authorizer.DecisionAllow && err == nil
 }
