@@ -1,7 +1,10 @@
 package core
 
 import (
+	"context"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/portico-api/portico/delegation/registry"
 )
@@ -35,3 +38,12 @@ type Follower = follower
 func NewServices(services, slices, endpoints Follower) *Services {
 	return newServices(services, slices, endpoints)
 }
+
+// NewLifecycle is the admission of namespaces and of what lives in them, on other sources than a registry.
+func NewLifecycle(namespaces Follower, read func(context.Context, string) (*corev1.Namespace, error)) (registry.Admission, *NamespaceLifecycle) {
+	guard := newNamespaceGuard()
+	return guard, &NamespaceLifecycle{namespaces: namespaces, read: read, guard: guard}
+}
+
+// Know puts an active namespace into the index.
+func (l *NamespaceLifecycle) Know(name string) { l.ending.Store(name, false) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -328,6 +330,38 @@ func TestANamespaceTellsWhatKeepsIt(t *testing.T) {
 	}
 	expect[corev1.ConfigMap](t, u, http.StatusOK, http.MethodPatch, "/api/v1/namespaces/kept/configmaps/held", `{"metadata":{"finalizers":null}}`)
 	u.until(t, "the namespace to go", func() bool { return !u.exists(t, "/api/v1/namespaces/kept") })
+}
+
+// elsewhere is the content of a unit that cannot be emptied for a while.
+type elsewhere struct{ broken atomic.Bool }
+
+func (e *elsewhere) Empty(context.Context, string) (core.Remaining, error) {
+	if e.broken.Load() {
+		return core.Remaining{}, errors.New("widgets are out of reach")
+	}
+	return core.Remaining{}, nil
+}
+
+func TestContentOutOfReachKeepsTheNamespaceAndNothingElse(t *testing.T) {
+	content := new(elsewhere)
+	content.broken.Store(true)
+	u := start(t, content)
+	expect[corev1.Namespace](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces", `{"metadata":{"name":"stuck"}}`)
+	expect[corev1.ConfigMap](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces/stuck/configmaps", `{"metadata":{"name":"a"}}`)
+	expect[corev1.Namespace](t, u, http.StatusOK, http.MethodDelete, "/api/v1/namespaces/stuck", "")
+	u.until(t, "the condition that names the failure", func() bool {
+		for _, c := range expect[corev1.Namespace](t, u, http.StatusOK, http.MethodGet, "/api/v1/namespaces/stuck", "").Status.Conditions {
+			if c.Type == corev1.NamespaceDeletionContentFailure && c.Status == corev1.ConditionTrue {
+				return c.Reason == "ContentDeletionFailed" && strings.Contains(c.Message, "widgets are out of reach")
+			}
+		}
+		return false
+	})
+	if u.exists(t, "/api/v1/namespaces/stuck/configmaps/a") {
+		t.Error("what is within reach is still there")
+	}
+	content.broken.Store(false)
+	u.until(t, "the namespace to go", func() bool { return !u.exists(t, "/api/v1/namespaces/stuck") })
 }
 
 func TestFinalizeTakesFinalizersAndUpdateDoesNot(t *testing.T) {

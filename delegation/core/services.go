@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +27,8 @@ type Services struct {
 
 	mu         sync.RWMutex
 	byName     map[types.NamespacedName]*corev1.Service
-	slicesOf   map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice // service → slice name
-	ownerOf    map[types.NamespacedName]types.NamespacedName                  // slice → service
+	slicesOf   map[types.NamespacedName][]*discoveryv1.EndpointSlice // of a service, by name; replaced, never changed
+	ownerOf    map[types.NamespacedName]types.NamespacedName         // slice → service
 	endpointOf map[types.NamespacedName]*corev1.Endpoints
 	listeners  []func(namespace, service string)
 }
@@ -40,7 +39,7 @@ func newServices(services, slices, endpoints follower) *Services {
 		slices:     slices,
 		endpoints:  endpoints,
 		byName:     make(map[types.NamespacedName]*corev1.Service),
-		slicesOf:   make(map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice),
+		slicesOf:   make(map[types.NamespacedName][]*discoveryv1.EndpointSlice),
 		ownerOf:    make(map[types.NamespacedName]types.NamespacedName),
 		endpointOf: make(map[types.NamespacedName]*corev1.Endpoints),
 	}
@@ -57,10 +56,8 @@ func (s *Services) Service(namespace, name string) (*corev1.Service, bool) {
 // EndpointSlices returns the slices that are labelled with the service's name, ordered by their own.
 func (s *Services) EndpointSlices(namespace, service string) []*discoveryv1.EndpointSlice {
 	s.mu.RLock()
-	all := slices.Collect(maps.Values(s.slicesOf[types.NamespacedName{Namespace: namespace, Name: service}]))
-	s.mu.RUnlock()
-	slices.SortFunc(all, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
-	return all
+	defer s.mu.RUnlock()
+	return s.slicesOf[types.NamespacedName{Namespace: namespace, Name: service}]
 }
 
 // Endpoints returns the Endpoints object of that name.
@@ -130,17 +127,11 @@ func (s *Services) sliceChanged(change registry.Change) {
 	s.mu.Lock()
 	former, known := s.ownerOf[key]
 	if known {
-		delete(s.slicesOf[former], slice.Name)
-		if len(s.slicesOf[former]) == 0 {
-			delete(s.slicesOf, former)
-		}
+		s.setSlice(former, slice.Name, nil)
 		delete(s.ownerOf, key)
 	}
 	if !change.Deleted && owner.Name != "" {
-		if s.slicesOf[owner] == nil {
-			s.slicesOf[owner] = make(map[string]*discoveryv1.EndpointSlice, 1)
-		}
-		s.slicesOf[owner][slice.Name] = slice
+		s.setSlice(owner, slice.Name, slice)
 		s.ownerOf[key] = owner
 	}
 	s.mu.Unlock()
@@ -150,6 +141,26 @@ func (s *Services) sliceChanged(change registry.Change) {
 	}
 	if owner.Name != "" {
 		s.notify(owner)
+	}
+}
+
+// setSlice puts slice in the place of the owner's slice of that name; nil leaves the place empty.
+// Readers keep the list they have.
+func (s *Services) setSlice(owner types.NamespacedName, name string, slice *discoveryv1.EndpointSlice) {
+	list := s.slicesOf[owner]
+	i, found := slices.BinarySearchFunc(list, name, func(s *discoveryv1.EndpointSlice, name string) int { return strings.Compare(s.Name, name) })
+	rest := list[i:]
+	if found {
+		rest = rest[1:]
+	}
+	var place []*discoveryv1.EndpointSlice
+	if slice != nil {
+		place = []*discoveryv1.EndpointSlice{slice}
+	}
+	if list = slices.Concat(list[:i], place, rest); len(list) == 0 {
+		delete(s.slicesOf, owner)
+	} else {
+		s.slicesOf[owner] = list
 	}
 }
 
