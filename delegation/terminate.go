@@ -50,6 +50,7 @@ func (r *Running) terminate(ctx context.Context, endHooks context.CancelFunc) {
 	lifecycle.ShutdownInitiated.signal(ctx)
 
 	hooksErr := r.withdraw(ctx)
+	s.config.HandlerChainWaitGroup.Refuse()
 	lifecycle.NotAcceptingNewRequest.signal(ctx)
 	r.drain(ctx)
 	<-r.stopped

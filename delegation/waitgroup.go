@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// ErrDraining is the answer to a request that arrives after the last ones are being waited for.
+// ErrDraining is the answer to a request that arrives when the last ones are being waited for.
 var ErrDraining = errors.New("the server is shutting down")
 
-// draining is the bit of RequestWaitGroup.state that is set once somebody waits; the bits below
-// count requests.
+// draining is the bit of RequestWaitGroup.state that is set once new requests are refused; the bits
+// below count requests.
 const draining = 1 << 62
 
 // RequestWaitGroup counts the requests in flight and, unlike a sync.WaitGroup, refuses new ones
@@ -43,12 +43,16 @@ func (g *RequestWaitGroup) Done() {
 	}
 }
 
-// Wait refuses new requests from now on, and returns when the last one is done or with the error
-// of ctx.
-func (g *RequestWaitGroup) Wait(ctx context.Context) error {
+// Refuse makes every later Add return ErrDraining.
+func (g *RequestWaitGroup) Refuse() {
 	if g.state.Or(draining)&^draining == 0 {
 		g.once.Do(func() { close(g.empty) })
 	}
+}
+
+// Wait refuses new requests, and returns when the last one is done or with the error of ctx.
+func (g *RequestWaitGroup) Wait(ctx context.Context) error {
+	g.Refuse()
 	select {
 	case <-g.empty:
 		return nil
