@@ -1,0 +1,26 @@
+package metrics
+
+import "testing"
+
+func TestInFlightRemembersThePeakOfTheLastSecond(t *testing.T) {
+	var g inFlight
+	for range 3 {
+		g.enter(100)
+	}
+	for range 3 {
+		g.leave()
+	}
+	g.enter(101)
+	for _, test := range []struct {
+		second int64
+		want   uint32
+	}{{100, 3}, {101, 3}, {102, 1}, {200, 1}} {
+		if got := g.peak(test.second); got != test.want {
+			t.Errorf("at second %d the peak is %d, want %d", test.second, got, test.want)
+		}
+	}
+	g.leave()
+	if got := g.peak(200); got != 0 {
+		t.Errorf("after all have left the peak is %d, want 0", got)
+	}
+}
