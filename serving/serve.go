@@ -8,6 +8,7 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -156,18 +157,16 @@ func orDefault(n, otherwise int) int {
 	return otherwise
 }
 
-// errorLog receives what net/http has to say about single connections. Any client can cause it, so
-// it is not an error of ours; panics are, but those of handlers never come this far.
+// errorLog receives what net/http has to say. Most of it is about a single connection, which any
+// client can cause, so it is not an error of ours.
 type errorLog struct{ logger klog.Logger }
 
 func (l errorLog) Write(p []byte) (int, error) {
-	l.logger.V(2).Info("HTTP server", "message", string(trimNewline(p)))
-	return len(p), nil
-}
-
-func trimNewline(p []byte) []byte {
-	if n := len(p); n > 0 && p[n-1] == '\n' {
-		return p[:n-1]
+	message := strings.TrimSpace(string(p))
+	if strings.Contains(message, "panic serving") || strings.HasPrefix(message, "http: Accept error") {
+		l.logger.Error(nil, "HTTP server", "message", message)
+	} else {
+		l.logger.V(2).Info("HTTP server", "message", message)
 	}
-	return p
+	return len(p), nil
 }

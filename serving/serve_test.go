@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -474,6 +475,99 @@ func TestSNICertificateIsChosenByName(t *testing.T) {
 			t.Errorf("server name %q: SNI certificate shown = %v, want %v", name, got, want)
 		}
 	}
+}
+
+func TestTheAuthoritiesOfClientsAreNamedAndKeptCurrent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	var made []*pki.PKI
+	for range 2 {
+		p, err := pki.Ensure(pki.Config{Dir: t.TempDir(), Hosts: []string{"localhost"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, p)
+	}
+	copyFile(t, made[0].CA.CertFile, file)
+	ca, err := serving.NewCAFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, http.HandlerFunc(echoProtocol), func(i *serving.SecureServingInfo) { i.ClientCAs = []serving.CABundle{ca} })
+	for _, p := range made {
+		copyFile(t, p.CA.CertFile, file)
+		if _, err := ca.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		client, err := tls.LoadX509KeyPair(p.Admin.CertFile, p.Admin.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := false
+		c, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: s.roots, GetClientCertificate: func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			named = r.SupportsCertificate(&client) == nil
+			return &client, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if !named {
+			t.Errorf("the authority of %s was not named", p.Admin.CertFile)
+		}
+	}
+}
+
+func TestSessionsAreResumed(t *testing.T) {
+	s := serve(t, http.HandlerFunc(echoProtocol), func(i *serving.SecureServingInfo) {
+		i.ClientCAs = []serving.CABundle{bundle{}}
+	})
+	config := &tls.Config{RootCAs: s.roots, ClientSessionCache: tls.NewLRUClientSessionCache(0), NextProtos: []string{"http/1.1"}}
+	for i := range 2 {
+		c, err := tls.Dial("tcp", s.address, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The ticket arrives with the first answer.
+		io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+		_, _ = io.Copy(io.Discard, c)
+		if got := c.ConnectionState().DidResume; got != (i > 0) {
+			t.Errorf("connection %d: resumed = %v, want %v", i, got, i > 0)
+		}
+		c.Close()
+	}
+}
+
+type bundle struct{}
+
+func (bundle) Bundle() (*x509.CertPool, []byte) { return x509.NewCertPool(), nil }
+func (bundle) Generation() uint64               { return 1 }
+
+func TestFilesAreReadAgainEachMinute(t *testing.T) {
+	p, err := pki.Ensure(pki.Config{Dir: t.TempDir(), Hosts: []string{"one"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	copyFile(t, p.CA.CertFile, file)
+	synctest.Test(t, func(t *testing.T) {
+		ca, err := serving.NewCAFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- ca.Run(ctx) }()
+		copyFile(t, p.FrontProxyCA.CertFile, file)
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if got := ca.Generation(); got != 2 {
+			t.Errorf("generation is %d a minute after the file changed, want 2", got)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
 }
 
 func copyFile(t *testing.T, from, to string) {
