@@ -50,6 +50,26 @@ func TestABodyIsSentWhenTheBackendWantsIt(t *testing.T) {
 	})
 }
 
+func TestTrailersOfRequestsDoNotPass(t *testing.T) {
+	both(t, func(t *testing.T, http2 bool) {
+		seen := make(chan http.Header, 1)
+		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			seen <- r.Trailer
+		}, nil)
+		r, _ := http.NewRequest(http.MethodPost, url+"/apis/example.com/v1/things", io.MultiReader(strings.NewReader("body")))
+		r.Trailer = http.Header{"X-Remote-User": {"root"}, "X-Other": {"a"}}
+		answer, err := client(http2).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if got := <-seen; len(got) != 0 {
+			t.Errorf("the backend read the trailer %v, want none", got)
+		}
+	})
+}
+
 func TestAnswersWithoutABodyPass(t *testing.T) {
 	both(t, func(t *testing.T, http2 bool) {
 		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {

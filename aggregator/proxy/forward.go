@@ -46,6 +46,9 @@ func outgoing(ctx context.Context, r *http.Request, address string) *http.Reques
 	out.RequestURI = ""
 	out.Close = false
 	out.TransferEncoding = nil
+	// Trailers of requests do not pass: they are read after the header was rewritten, and a server
+	// that merges the two would believe an X-Remote-User among them.
+	out.Trailer = nil
 	if r.ContentLength == 0 || r.Body == http.NoBody {
 		out.Body = nil // a transport with a body at hand must wait to see that it is empty
 	}
