@@ -27,14 +27,11 @@ const (
 // availability finds out whether remote servers answer, each by itself, and says so in the
 // condition of their APIServices (contract 5.2).
 type availability struct {
-	store   *registry.Store
-	metrics *metrics.Aggregator
-	now     func() time.Time
-	loops   *loops[string]
-}
-
-func newAvailability(store *registry.Store, m *metrics.Aggregator, now func() time.Time) *availability {
-	return &availability{store: store, metrics: m, now: now, loops: newLoops[string]()}
+	store    *registry.Store
+	catalogs *catalogs
+	metrics  *metrics.Aggregator
+	now      func() time.Time
+	loops    *loops[string]
 }
 
 // watch checks the APIService of rt until ctx ends or forget is called. A route that was watched
@@ -63,15 +60,21 @@ func (a *availability) forget(name string) {
 	a.metrics.Forget(name)
 }
 
-// apply makes v known: first to the requests, then to the clients that wait for the condition. So
-// one who reads True is served (contract 13).
+// apply makes v known: first to the requests, then to the documents, then to the clients that wait
+// for the condition. So one who reads True is served (contract 13), and finds the group in discovery.
 func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
 	rt.available.Store(v.available())
-	if former := rt.verdict.Swap(&v); former == nil || former.status != v.status || former.reason != v.reason {
+	former := rt.verdict.Swap(&v)
+	if former == nil || former.status != v.status || former.reason != v.reason {
 		a.metrics.SetUnavailable(rt.name, v.reason, !v.available())
 	}
 	if v.matches(rt.service.Load()) {
 		return nil
+	}
+	if remote := rt.remote.Load(); remote != nil && v.available() {
+		a.catalogs.catchUp(ctx, remote.destination)
+	} else if remote != nil {
+		a.catalogs.refresh(remote.destination)
 	}
 	_, err := registry.UpdateStatusAs(ctx, a.store, "", rt.name, func(s *apiregistrationv1.APIService) error {
 		if !v.matches(s) {

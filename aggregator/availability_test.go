@@ -102,10 +102,16 @@ func TestConditionFollowsTheService(t *testing.T) {
 		t.Errorf("request to an unavailable APIService = %d %s, want 503 with a Status", got.code, got.body)
 	}
 
-	h.services.serve(t, "api", newWardle(t, false).address)
+	h.services.serve(t, "api", newDocumentedWardle(t).address)
 	h.eventually("Passed", func() bool { return h.condition(wardle).Reason == "Passed" })
 	if got := h.get("/apis/wardle.example.com/v1alpha1"); got.code != http.StatusOK {
 		t.Errorf("request to an APIService that is told to be available = %d %s, want 200", got.code, got.body)
+	}
+	if v, ok := h.version("wardle.example.com", "v1alpha1"); !ok || len(v.Resources) != 1 {
+		t.Errorf("discovery of an APIService that is told to be available = %+v, want its resource", v)
+	}
+	if got := h.get("/openapi/v3"); !strings.Contains(got.body, "v1alpha1?hash=ABC") {
+		t.Errorf("OpenAPI of an APIService that is told to be available = %s, want its document", got.body)
 	}
 }
 

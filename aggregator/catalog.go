@@ -111,6 +111,22 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 // refresh has the server asked soon.
 func (cs *catalogs) refresh(d destination) { cs.loops.kick(d) }
 
+// catchUp asks the server at once, and returns when it has answered or has taken too long. What goes
+// wrong shows in the documents, and is tried again by keep.
+func (cs *catalogs) catchUp(ctx context.Context, d destination) {
+	cs.mu.Lock()
+	c, ok := cs.servers[d]
+	cs.mu.Unlock()
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
+	defer cancel()
+	if err := errors.Join(cs.refreshDiscovery(ctx, c), cs.refreshOpenAPI(ctx, c)); err != nil {
+		klog.FromContext(ctx).V(2).Info("An available server does not tell what it serves", "service", d.reference, "err", err)
+	}
+}
+
 // waitVisited returns when every server that is known now has been asked once, or ctx ends.
 func (cs *catalogs) waitVisited(ctx context.Context) error {
 	cs.mu.Lock()

@@ -78,7 +78,10 @@ func TestChangedSpecLeadsElsewhere(t *testing.T) {
 	h.services.serve(t, "one", one.address)
 	h.services.serve(t, "two", two.address)
 	h.create(remoteAPIService("wardle.example.com", "v1alpha1", "one"))
-	h.eventually("one to answer", func() bool { return h.get(path).body == "one" })
+	h.eventually("True", func() bool { return h.condition(wardle).Status == "True" })
+	if got := h.get(path); got.body != "one" {
+		t.Errorf("GET %s = %d %q, want one", path, got.code, got.body)
+	}
 
 	s := h.apiService(wardle)
 	s.Spec.Service.Name = "two"

@@ -60,6 +60,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 }
 
 func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *router {
+	catalogs := newCatalogs(generic.Discovery)
 	return &router{
 		store:   s.store,
 		mux:     s.Handler.NonGoRestfulMux,
@@ -70,16 +71,22 @@ func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *route
 			stopping: generic.Lifecycle.WatchesTerminating.Signaled(),
 			resolver: backend.NewResolver(s.cfg.Services, s.cfg.SelfAddress),
 		},
-		manager:      generic.Discovery,
-		groups:       http.HandlerFunc(s.groups.serveGroup),
-		availability: newAvailability(s.store, s.cfg.Metrics, s.cfg.Now),
-		catalogs:     newCatalogs(generic.Discovery),
-		changed:      make(chan struct{}, 1),
-		initiated:    make(chan struct{}),
-		pending:      map[string]*apiregistrationv1.APIService{},
-		routes:       map[string]*route{},
-		versions:     map[string]int{},
-		behind:       map[types.NamespacedName][]*route{},
+		manager:  generic.Discovery,
+		groups:   http.HandlerFunc(s.groups.serveGroup),
+		catalogs: catalogs,
+		availability: &availability{
+			store:    s.store,
+			catalogs: catalogs,
+			metrics:  s.cfg.Metrics,
+			now:      s.cfg.Now,
+			loops:    newLoops[string](),
+		},
+		changed:   make(chan struct{}, 1),
+		initiated: make(chan struct{}),
+		pending:   map[string]*apiregistrationv1.APIService{},
+		routes:    map[string]*route{},
+		versions:  map[string]int{},
+		behind:    map[types.NamespacedName][]*route{},
 	}
 }
 
