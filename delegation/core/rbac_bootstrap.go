@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -30,37 +29,46 @@ const (
 // seconds, because namespace kube-system may yet have to be created. It is the post-start hook
 // rbac/bootstrap-roles.
 func BootstrapRBAC(ctx context.Context, stores RBACStores) error {
-	ctx, cancel := context.WithTimeout(ctx, bootstrapTimeout)
+	limited, cancel := context.WithTimeout(ctx, bootstrapTimeout)
 	defer cancel()
 	for wait := bootstrapRetry; ; wait = min(2*wait, bootstrapMaxRetry) {
-		err := bootstrapOnce(ctx, stores)
+		err := bootstrapOnce(limited, stores)
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-ctx.Done():
-			return fmt.Errorf("creating the bootstrap roles: %w", errors.Join(err, ctx.Err()))
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return ctx.Err() // the server ends
+			}
+			return fmt.Errorf("creating the bootstrap roles for %v: %w", bootstrapTimeout, err)
 		case <-time.After(wait):
 		}
 	}
 }
 
-// bootstrapOnce tries every object, so that one that cannot be written does not keep the others from being there.
+// bootstrapOnce tries every object, so that one that cannot be written does not keep the others from being
+// there, and returns the first error.
 func bootstrapOnce(ctx context.Context, stores RBACStores) error {
-	var errs []error
+	var first error
+	keep := func(err error) {
+		if first == nil {
+			first = err
+		}
+	}
 	for _, r := range bootstrapClusterRoles() {
-		errs = append(errs, ensure(ctx, stores.ClusterRoles, r, completeClusterRole))
+		keep(ensure(ctx, stores.ClusterRoles, r, completeClusterRole))
 	}
 	for _, b := range bootstrapClusterRoleBindings() {
-		errs = append(errs, ensure(ctx, stores.ClusterRoleBindings, b, completeClusterRoleBinding))
+		keep(ensure(ctx, stores.ClusterRoleBindings, b, completeClusterRoleBinding))
 	}
 	for _, r := range bootstrapRoles() {
-		errs = append(errs, ensure(ctx, stores.Roles, r, completeRole))
+		keep(ensure(ctx, stores.Roles, r, completeRole))
 	}
 	for _, b := range bootstrapRoleBindings() {
-		errs = append(errs, ensure(ctx, stores.RoleBindings, b, completeRoleBinding))
+		keep(ensure(ctx, stores.RoleBindings, b, completeRoleBinding))
 	}
-	return errors.Join(errs...)
+	return first
 }
 
 // bootstrapObject is a pointer to one of the four RBAC types.

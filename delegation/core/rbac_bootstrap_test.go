@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -129,6 +130,15 @@ func TestBootstrapAddsAndNeverRemoves(t *testing.T) {
 	}
 	if again := get[*rbacv1.ClusterRole](t, rig.stores.ClusterRoles, "system:basic-user"); again.ResourceVersion != basic.ResourceVersion {
 		t.Errorf("the second start wrote again: %s, then %s", basic.ResourceVersion, again.ResourceVersion)
+	}
+}
+
+func TestBootstrapEndsWithTheServer(t *testing.T) {
+	rig := newRBACRig(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := core.BootstrapRBAC(ctx, rig.stores); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the end of the context", err)
 	}
 }
 
