@@ -3,76 +3,49 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
+// JSON patches (RFC 6902) are carried out here and not by a library, because the ones there are either
+// panic on some inputs or bound their work by a variable that all servers of a process share.
 const (
 	// maxPatchOperations is the contract's limit on a JSON patch.
 	maxPatchOperations = 10000
-	// maxCopyGrowth bounds what the copy operations of one patch may add: thirty of them that copy
-	// the whole object into itself would otherwise fill any memory.
+	// maxCopyGrowth bounds what the copy operations of one patch may add: forty of them that copy a
+	// list into itself would otherwise fill any memory.
 	maxCopyGrowth = 3 << 20
-	// maxCopyWork bounds how many bytes are read and written again because copies are measured one by one.
-	maxCopyWork = 128 << 20
+	// maxListMoves bounds how many list elements are shifted by insertions and removals.
+	maxListMoves = 50_000_000
+	// maxPointerDepth is deeper than any object; moves could otherwise build one that no stack holds.
+	maxPointerDepth = 256
 )
 
-// operations is a JSON patch, cut into runs so that each copy stands alone and can be measured.
-type operations struct {
-	runs []run
+// jsonPatch is a list of operations, to be carried out in order.
+type jsonPatch []patchOperation
+
+type patchOperation struct {
+	Op    string          `json:"op"`
+	Path  *string         `json:"path"`
+	From  *string         `json:"from"`
+	Value json.RawMessage `json:"value"`
 }
 
-type run struct {
-	patch jsonpatch.Patch
-	copy  bool
-}
-
-func parseOperations(patch []byte) (*operations, error) {
+func parseJSONPatch(patch []byte) (jsonPatch, error) {
 	if n := countElements(patch); n > maxPatchOperations {
-		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("the allowed maximum operations in a JSON patch is %d, got more than that", maxPatchOperations))
+		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("the allowed maximum operations in a JSON patch is %d, got more", maxPatchOperations))
 	}
-	all, err := jsonpatch.DecodePatch(patch)
-	if err != nil {
+	var operations jsonPatch
+	if err := json.Unmarshal(patch, &operations); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	}
-	if len(all) > maxPatchOperations {
-		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("the allowed maximum operations in a JSON patch is %d, got %d", maxPatchOperations, len(all)))
-	}
-	ops := &operations{}
-	for i, op := range all {
-		isCopy := op.Kind() == "copy"
-		if last := len(ops.runs) - 1; last >= 0 && !isCopy && !ops.runs[last].copy {
-			ops.runs[last].patch = append(ops.runs[last].patch, op)
-			continue
-		}
-		ops.runs = append(ops.runs, run{patch: all[i : i+1 : i+1], copy: isCopy})
-	}
-	return ops, nil
-}
-
-// apply carries the operations out in order.
-func (o *operations) apply(object []byte) ([]byte, error) {
-	grown, work := 0, 0
-	for _, run := range o.runs {
-		if run.copy {
-			if work += len(object); work > maxCopyWork {
-				return nil, unprocessable("the patch copies too much")
-			}
-		}
-		after, err := run.patch.Apply(object)
-		if err != nil {
-			return nil, unprocessable(err.Error())
-		}
-		if run.copy {
-			if grown += max(0, len(after)-len(object)); grown > maxCopyGrowth {
-				return nil, unprocessable(fmt.Sprintf("the copy operations of the patch add more than %d bytes", maxCopyGrowth))
-			}
-		}
-		object = after
-	}
-	return object, nil
+	return operations, nil
 }
 
 // countElements counts the elements of a JSON array without keeping them, and stops above the limit.
@@ -87,4 +60,318 @@ func countElements(patch []byte) int {
 		n++
 	}
 	return n
+}
+
+// apply returns the object after all operations.
+func (p jsonPatch) apply(object []byte) ([]byte, error) {
+	doc := patchedDocument{}
+	var err error
+	if doc.root, err = decodeTree(object); err != nil {
+		return nil, fmt.Errorf("decoding the object to patch: %w", err)
+	}
+	for i, op := range p {
+		if err := doc.do(op); err != nil {
+			return nil, unprocessable(fmt.Sprintf("operation %d of the JSON patch, %q, cannot be carried out: %v", i, op.Op, err))
+		}
+	}
+	return json.Marshal(doc.root)
+}
+
+// patchedDocument is an object under change, and what the change has cost so far.
+type patchedDocument struct {
+	root   any
+	copied int // bytes added by copies
+	moved  int // list elements shifted
+}
+
+func (d *patchedDocument) do(op patchOperation) error {
+	if op.Path == nil {
+		return errors.New("it has no path")
+	}
+	path, err := parsePointer(*op.Path)
+	if err != nil {
+		return err
+	}
+	switch op.Op {
+	case "add", "replace", "test":
+		if op.Value == nil {
+			return errors.New("it has no value")
+		}
+		value, err := decodeTree(op.Value)
+		if err != nil {
+			return err
+		}
+		switch op.Op {
+		case "add":
+			return d.add(path, value)
+		case "replace":
+			return d.replace(path, value)
+		}
+		return d.test(path, value)
+	case "remove":
+		_, err := d.remove(path)
+		return err
+	case "move", "copy":
+		if op.From == nil {
+			return errors.New("it has no from")
+		}
+		from, err := parsePointer(*op.From)
+		if err != nil {
+			return err
+		}
+		if op.Op == "copy" {
+			return d.copy(from, path)
+		}
+		return d.move(from, path)
+	}
+	return errors.New("there is no such operation")
+}
+
+func (d *patchedDocument) add(path []string, value any) error {
+	return d.edit(path, value, func(container any, key string) (any, error) {
+		switch c := container.(type) {
+		case map[string]any:
+			c[key] = value
+			return c, nil
+		case []any:
+			i, err := listIndex(key, len(c)+1)
+			if err != nil {
+				return nil, err
+			}
+			if err := d.shift(len(c) - i); err != nil {
+				return nil, err
+			}
+			return slices.Insert(c, i, value), nil
+		}
+		return nil, errNoContainer
+	})
+}
+
+func (d *patchedDocument) replace(path []string, value any) error {
+	return d.edit(path, value, func(container any, key string) (any, error) {
+		if _, err := child(container, key); err != nil {
+			return nil, err
+		}
+		return withChild(container, key, value), nil
+	})
+}
+
+func (d *patchedDocument) remove(path []string) (removed any, err error) {
+	if len(path) == 0 {
+		return nil, errors.New("the whole object cannot be removed")
+	}
+	err = d.edit(path, nil, func(container any, key string) (any, error) {
+		if removed, err = child(container, key); err != nil {
+			return nil, err
+		}
+		switch c := container.(type) {
+		case map[string]any:
+			delete(c, key)
+			return c, nil
+		case []any:
+			i, _ := listIndex(key, len(c)) // child has found it
+			return slices.Delete(c, i, i+1), d.shift(len(c) - i)
+		}
+		return nil, errNoContainer
+	})
+	return removed, err
+}
+
+func (d *patchedDocument) move(from, path []string) error {
+	if len(path) > len(from) && slices.Equal(from, path[:len(from)]) {
+		return errors.New("a value cannot be moved into itself")
+	}
+	value, err := d.remove(from)
+	if err != nil {
+		return err
+	}
+	return d.add(path, value)
+}
+
+func (d *patchedDocument) copy(from, path []string) error {
+	value, err := d.find(from)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if d.copied += len(body); d.copied > maxCopyGrowth {
+		return fmt.Errorf("the copy operations add more than %d bytes", maxCopyGrowth)
+	}
+	if value, err = decodeTree(body); err != nil {
+		return err
+	}
+	return d.add(path, value)
+}
+
+func (d *patchedDocument) test(path []string, value any) error {
+	found, err := d.find(path)
+	if err != nil {
+		return err
+	}
+	if !sameValue(found, value) {
+		return errors.New("the value there is another one")
+	}
+	return nil
+}
+
+func (d *patchedDocument) find(path []string) (any, error) {
+	node := d.root
+	var err error
+	for _, key := range path {
+		if node, err = child(node, key); err != nil {
+			return nil, err
+		}
+	}
+	return node, nil
+}
+
+// edit lets change make a new container of the one that path's last key is in; root becomes the document
+// when path is empty.
+func (d *patchedDocument) edit(path []string, root any, change func(container any, key string) (any, error)) error {
+	if len(path) == 0 {
+		d.root = root
+		return nil
+	}
+	edited, err := editBelow(d.root, path, change)
+	if err == nil {
+		d.root = edited
+	}
+	return err
+}
+
+func editBelow(node any, path []string, change func(container any, key string) (any, error)) (any, error) {
+	if len(path) == 1 {
+		return change(node, path[0])
+	}
+	below, err := child(node, path[0])
+	if err != nil {
+		return nil, err
+	}
+	if below, err = editBelow(below, path[1:], change); err != nil {
+		return nil, err
+	}
+	return withChild(node, path[0], below), nil
+}
+
+func (d *patchedDocument) shift(elements int) error {
+	if d.moved += elements; d.moved > maxListMoves {
+		return errors.New("it moves too many list elements")
+	}
+	return nil
+}
+
+var errNoContainer = errors.New("the path leads through a value that is no object and no list")
+
+func child(container any, key string) (any, error) {
+	switch c := container.(type) {
+	case map[string]any:
+		value, ok := c[key]
+		if !ok {
+			return nil, fmt.Errorf("there is no %q", key)
+		}
+		return value, nil
+	case []any:
+		i, err := listIndex(key, len(c))
+		if err != nil {
+			return nil, err
+		}
+		return c[i], nil
+	}
+	return nil, errNoContainer
+}
+
+// withChild sets what child has found.
+func withChild(container any, key string, value any) any {
+	switch c := container.(type) {
+	case map[string]any:
+		c[key] = value
+	case []any:
+		if i, err := listIndex(key, len(c)); err == nil {
+			c[i] = value
+		}
+	}
+	return container
+}
+
+// listIndex reads an index below end; "-" is the place behind the last element.
+func listIndex(key string, end int) (int, error) {
+	i, err := strconv.Atoi(key)
+	switch {
+	case key == "-":
+		i, err = end-1, nil
+		if end == 0 {
+			return 0, errors.New("the list is empty")
+		}
+	case err != nil, key[0] == '+', key[0] == '-', key[0] == '0' && len(key) > 1:
+		return 0, fmt.Errorf("%q is no index of a list", key)
+	case i >= end:
+		return 0, fmt.Errorf("index %d is beyond the end of the list", i)
+	}
+	return i, err
+}
+
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
+
+// parsePointer reads a JSON pointer (RFC 6901).
+func parsePointer(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if text[0] != '/' {
+		return nil, fmt.Errorf("the path %q does not begin with a slash", text)
+	}
+	if strings.Count(text, "/") > maxPointerDepth {
+		return nil, errors.New("the path is too deep")
+	}
+	keys := strings.Split(text[1:], "/")
+	for i, key := range keys {
+		keys[i] = unescapePointer.Replace(key)
+	}
+	return keys, nil
+}
+
+// decodeTree decodes JSON and keeps numbers as they are written.
+func decodeTree(body []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var tree any
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("there is something behind the JSON value")
+	}
+	return tree, nil
+}
+
+// sameValue compares two trees; 1 and 1.0 are the same number.
+func sameValue(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for key, value := range a {
+			if other, ok := b[key]; !ok || !sameValue(value, other) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, sameValue)
+	case json.Number:
+		b, ok := b.(json.Number)
+		if !ok {
+			return false
+		}
+		x, errX := a.Float64()
+		y, errY := b.Float64()
+		return a == b || errX == nil && errY == nil && x == y
+	}
+	return a == b
 }

@@ -3,11 +3,9 @@ package rest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -84,19 +82,11 @@ type change func(object []byte) ([]byte, error)
 func (e *endpoint) newChange(patchType types.PatchType, patch []byte) (change, error) {
 	switch patchType {
 	case types.JSONPatchType:
-		operations, err := parseOperations(patch)
-		if err != nil {
-			return nil, err
-		}
-		return operations.apply, nil
+		operations, err := parseJSONPatch(patch)
+		return operations.apply, err
 	case types.MergePatchType:
-		return func(object []byte) ([]byte, error) {
-			merged, err := jsonpatch.MergePatch(object, patch)
-			if err != nil {
-				return nil, apierrors.NewBadRequest(fmt.Sprintf("the merge patch cannot be applied: %v", err))
-			}
-			return merged, nil
-		}, nil
+		merge, err := parseMergePatch(patch)
+		return merge.apply, err
 	}
 	return func(object []byte) ([]byte, error) {
 		merged, err := strategicpatch.StrategicMergePatch(object, patch, e.res.New())
