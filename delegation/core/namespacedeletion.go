@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// namespaceSettles is how long after a namespace began to end its emptiness is believed:
-	// until then a create that was admitted just before may still arrive, here or at a replica.
-	namespaceSettles = time.Second
+	// namespaceSettles is how long after a namespace began to end its emptiness is believed: until
+	// then a create that was admitted just before may still arrive, here or at a replica. The
+	// beginning is known to the second, so it is half a second to one and a half.
+	namespaceSettles = 1500 * time.Millisecond
 	// namespaceRecheck is when a namespace is looked at again that something still keeps.
 	namespaceRecheck = 2 * time.Second
 
@@ -37,9 +38,10 @@ type namespaceDeletion struct {
 }
 
 func newNamespaceDeletion(s *stores, others func() []NamespacedContent) *namespaceDeletion {
-	d := &namespaceDeletion{namespaces: s.namespaces, others: others}
-	if updater, ok := s.namespaces.Subresource(namespaceFinalize()).Storage.(rest.Updater); ok {
-		d.finalizer = updater
+	d := &namespaceDeletion{
+		namespaces: s.namespaces,
+		finalizer:  s.namespaces.Subresource(namespaceFinalize()).Storage.(rest.Updater),
+		others:     others,
 	}
 	for _, o := range s.all {
 		if o.resource.Namespaced {
@@ -80,8 +82,8 @@ func (d *namespaceDeletion) delete(ctx context.Context, name string) (again time
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	if rest := namespaceSettles - time.Since(namespace.DeletionTimestamp.Time); found.isEmpty() && rest > 0 {
-		return rest, nil
+	if left := namespaceSettles - time.Since(namespace.DeletionTimestamp.Time); found.isEmpty() && left > 0 {
+		return left, nil
 	}
 	if !found.isEmpty() || d.isKeptByOthers(namespace) {
 		if err := d.tell(ctx, namespace, found); err != nil {

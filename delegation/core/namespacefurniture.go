@@ -56,7 +56,11 @@ func newRootCAs(namespaces, configMaps *registry.Store, trust TrustSource) *name
 		changed:    make(chan struct{}, 1),
 	}
 	f.ensure = func(ctx context.Context, namespace string) error {
-		data := map[string]string{rootCAKey: string(trust.Trust().ServingCA)}
+		ca := trust.Trust().ServingCA
+		if len(ca) == 0 {
+			return nil // the server's certificate is of an authority that was not given
+		}
+		data := map[string]string{rootCAKey: string(ca)}
 		stored, err := registry.GetAs[*corev1.ConfigMap](ctx, configMaps, namespace, rootCAMapName)
 		switch {
 		case apierrors.IsNotFound(err):

@@ -385,6 +385,15 @@ func TestFinalizeTakesFinalizersAndUpdateDoesNot(t *testing.T) {
 	}
 }
 
+func TestAGeneratedNameIsInTheLabel(t *testing.T) {
+	u := start(t)
+	made := expect[corev1.Namespace](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces", `{"metadata":{"generateName":"run-"}}`)
+	if !strings.HasPrefix(made.Name, "run-") || made.Labels["kubernetes.io/metadata.name"] != made.Name {
+		t.Errorf("name %q, labels %v", made.Name, made.Labels)
+	}
+	expect[metav1.Status](t, u, http.StatusUnprocessableEntity, http.MethodPost, "/api/v1/namespaces", `{"metadata":{"name":"a.b"}}`)
+}
+
 func encode(t *testing.T, object any) string {
 	t.Helper()
 	data, err := json.Marshal(object)
