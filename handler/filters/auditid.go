@@ -12,8 +12,10 @@ import (
 // exchange is all that the filters keep of one request, in one allocation.
 type exchange struct {
 	request handler.Request
+	context requestContext
 	writer  hijackableWriter
-	auditID [1]string
+	// The values of the headers that every answer has.
+	auditID, cacheControl [1]string
 }
 
 // withAuditID begins the exchange: it notes the arrival and the ID by which the request is found again in logs, audit
@@ -32,8 +34,10 @@ func withAuditID() filter {
 			x.auditID[0] = rq.AuditID
 			w.Header()["Audit-Id"] = x.auditID[:]
 
-			x.writer.inner, x.writer.request = w, rq
-			r = r.WithContext(handler.WithRequest(r.Context(), rq))
+			x.writer.inner, x.writer.exchange = w, x
+			x.context.request = rq
+			x.context.parent = handler.WithRequest(r.Context(), rq)
+			r = r.WithContext(&x.context)
 			if r.ProtoMajor == 1 {
 				next.ServeHTTP(&x.writer, r)
 			} else {
@@ -42,15 +46,6 @@ func withAuditID() filter {
 			x.writer.finish()
 		})
 	}
-}
-
-// requestOf returns what withAuditID put into the context.
-func requestOf(r *http.Request) *handler.Request {
-	rq, ok := handler.RequestFrom(r.Context())
-	if !ok {
-		panic("handling request: a filter replaced the context instead of deriving from it")
-	}
-	return rq
 }
 
 // newUUID makes a random UUID. It need not be unguessable, so it costs no system call.

@@ -2,7 +2,6 @@ package filters
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,64 +66,4 @@ func closeHTTP2(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 2 {
 		w.Header().Set("Connection", "close")
 	}
-}
-
-// identityHeaders are the headers that carry credentials or name a user. They are recognised in every spelling: some
-// backends take an underscore for a dash.
-type identityHeaders struct {
-	names    map[string]bool
-	prefixes []string
-	initials [256]bool // the first bytes of all of them, so that most headers are passed over at once
-}
-
-func newIdentityHeaders(c *Config) *identityHeaders {
-	h := &identityHeaders{
-		names:    map[string]bool{"authorization": true, "x-remote-user": true, "x-remote-uid": true, "x-remote-group": true},
-		prefixes: []string{"x-remote-extra-"},
-	}
-	for _, name := range c.IdentityHeaders {
-		h.names[plainName(name)] = true
-	}
-	for _, prefix := range c.IdentityHeaderPrefixes {
-		if prefix != "" {
-			h.prefixes = append(h.prefixes, plainName(prefix))
-		}
-	}
-	for name := range h.names {
-		h.markInitial(name)
-	}
-	for _, prefix := range h.prefixes {
-		h.markInitial(prefix)
-	}
-	return h
-}
-
-func (h *identityHeaders) markInitial(name string) {
-	h.initials[name[0]] = true
-	h.initials[strings.ToUpper(name[:1])[0]] = true
-}
-
-func (h *identityHeaders) remove(header http.Header) {
-	for name := range header {
-		if name != "" && h.initials[name[0]] && h.matches(plainName(name)) {
-			delete(header, name)
-		}
-	}
-}
-
-func (h *identityHeaders) matches(name string) bool {
-	if h.names[name] {
-		return true
-	}
-	for _, prefix := range h.prefixes {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// plainName is a header's name in lower case with dashes.
-func plainName(name string) string {
-	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }

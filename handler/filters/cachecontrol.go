@@ -8,7 +8,9 @@ func withCacheControl() filter {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if h := w.Header(); len(h["Cache-Control"]) == 0 {
-				h["Cache-Control"] = []string{"no-cache, private"}
+				value := &writerOf(w).exchange.cacheControl
+				value[0] = "no-cache, private"
+				h["Cache-Control"] = value[:]
 			}
 			next.ServeHTTP(w, r)
 		})

@@ -1,7 +1,6 @@
 package filters
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -31,9 +30,10 @@ func withDeadline(limit time.Duration) filter {
 					timeout = d
 				}
 			}
-			ctx, cancel := context.WithDeadline(r.Context(), rq.ReceivedAt.Add(timeout))
-			defer cancel()
-			next.ServeHTTP(w, r.WithContext(ctx))
+			ctx := &writerOf(w).exchange.context
+			ctx.deadline = rq.ReceivedAt.Add(timeout)
+			defer ctx.finish()
+			next.ServeHTTP(w, r)
 		})
 	}
 }

@@ -27,8 +27,8 @@ const (
 // responseWriter is the one wrapper around the server's writer. It records what was answered, adds the warnings when the
 // headers are written, and, once guarded, decides between the handler and the deadline who answers.
 type responseWriter struct {
-	inner   http.ResponseWriter
-	request *handler.Request
+	inner    http.ResponseWriter
+	exchange *exchange
 	// onCommit, if set, is called with the code when the handler writes the headers.
 	onCommit func(code int)
 
@@ -42,7 +42,7 @@ type responseWriter struct {
 	guarded bool
 
 	mu      sync.Mutex // held by the deadline's goroutine while it works
-	timer   *time.Timer
+	alarm   *alarm
 	overdue bool // the deadline has passed
 	settled bool // the handler has returned
 }
@@ -95,7 +95,7 @@ func (w *responseWriter) WriteHeader(code int) {
 	w.status = code
 	h := w.inner.Header()
 	maps.Copy(h, w.header)
-	w.request.WriteWarnings(h)
+	w.exchange.request.WriteWarnings(h)
 	if w.onCommit != nil {
 		w.onCommit(code)
 	}
@@ -198,12 +198,10 @@ var errTimeout = apierrors.NewTimeoutError("request did not complete within the 
 // was written for it, before its HTTP/2 stream is reset: only the return of the handler ends the stream properly.
 const lastWords = time.Second
 
-// guard lets the deadline answer in the handler's place. It ends with settle.
-func (w *responseWriter) guard(left time.Duration) {
-	w.guarded = true
-	w.mu.Lock() // expire reads the timer
-	w.timer = time.AfterFunc(left, w.expire)
-	w.mu.Unlock()
+// guard lets the deadline answer in the handler's place, when the alarm goes off. It ends with settle.
+func (w *responseWriter) guard(a *alarm, left time.Duration) {
+	w.guarded, w.alarm = true, a
+	a.set(w, left)
 }
 
 // expire is called when the deadline has passed, and once more when the last words should have been said, on a goroutine of its own.
@@ -221,7 +219,7 @@ func (w *responseWriter) expire() {
 		// The request is not shown to WriteError: the handler may be changing its headers.
 		handler.WriteError((*lateWriter)(w), nil, errTimeout)
 		server.Flush()
-		w.timer.Reset(lastWords)
+		w.alarm.timer.Reset(lastWords)
 	case w.overdue:
 		w.state.CompareAndSwap(committed, cut)
 		if w.state.Load() != hijacked {
@@ -229,20 +227,22 @@ func (w *responseWriter) expire() {
 			server.SetWriteDeadline(time.Unix(1, 0))
 		}
 	default:
-		w.timer.Reset(lastWords)
+		w.alarm.timer.Reset(lastWords)
 	}
 	w.overdue = true
 }
 
-// settle ends the guard: when it returns, the deadline's goroutine has ended or will do nothing.
-func (w *responseWriter) settle() {
-	if w.timer.Stop() {
-		return
-	}
+// settle ends the guard: when it returns, the deadline's goroutine has ended or will do nothing. It reports whether the
+// alarm never went off and so may be set for another request.
+func (w *responseWriter) settle() (unused bool) {
+	stopped := w.alarm.timer.Stop()
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.settled = true
-	w.timer.Stop() // it may have been set again in between
-	w.mu.Unlock()
+	if !stopped {
+		w.alarm.timer.Stop() // it may have been set again in between
+	}
+	return stopped && !w.overdue
 }
 
 // lateWriter writes the answer of the deadline, past the guard.
