@@ -101,11 +101,12 @@ func TestInstalledGroupsAreDiscovered(t *testing.T) {
 					resources = append(resources, l.GroupVersion+" "+r.Name+" "+kind.String()+" "+strings.Join(r.Verbs, ","))
 				}
 			}
+			slices.Sort(resources) // the client keeps group-versions in no order
 			want := []string{
-				"v1 configmaps /v1, Kind=ConfigMap get",
-				"v1 secrets /v1, Kind=Secret get",
 				"apps/v1 deployments apps/v1, Kind=Deployment get",
 				"apps/v1 deployments/scale autoscaling/v1, Kind=Scale get",
+				"v1 configmaps /v1, Kind=ConfigMap get",
+				"v1 secrets /v1, Kind=Secret get",
 			}
 			if !slices.Equal(resources, want) {
 				t.Errorf("resources\n got %q\nwant %q", resources, want)

@@ -54,12 +54,12 @@ func (s *GenericAPIServer) versionWebService() *restful.WebService {
 // installProfiling adds the profiles of the process and the switch of its log level.
 func installProfiling(p *handler.Paths) {
 	p.UnlistedHandle("/debug/pprof", http.RedirectHandler("/debug/pprof/", http.StatusFound))
-	p.HandlePrefix("/debug/pprof/", http.HandlerFunc(pprof.Index))
+	p.UnlistedHandlePrefix("/debug/pprof/", http.HandlerFunc(pprof.Index))
 	p.UnlistedHandle("/debug/pprof/cmdline", http.HandlerFunc(pprof.Cmdline))
 	p.UnlistedHandle("/debug/pprof/profile", http.HandlerFunc(pprof.Profile))
 	p.UnlistedHandle("/debug/pprof/symbol", http.HandlerFunc(pprof.Symbol))
 	p.UnlistedHandle("/debug/pprof/trace", http.HandlerFunc(pprof.Trace))
-	p.Handle("/debug/flags/v", http.HandlerFunc(serveVerbosity))
+	p.UnlistedHandle("/debug/flags/v", http.HandlerFunc(serveVerbosity))
 }
 
 // serveVerbosity sets the log level of the process while it runs.

@@ -2,6 +2,7 @@ package delegation
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -24,7 +25,7 @@ type healthEndpoint struct {
 	checks   []HealthCheck
 	observer *metrics.Health
 	// passedFirst, when set, is called the first time that all checks pass.
-	passedFirst func()
+	passedFirst func(ctx context.Context)
 	once        sync.Once
 }
 
@@ -56,7 +57,7 @@ func (e *healthEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if e.passedFirst != nil {
-		e.once.Do(e.passedFirst)
+		e.once.Do(func() { e.passedFirst(r.Context()) })
 	}
 	if !query.Has("verbose") {
 		writePlain(w, []byte("ok"))

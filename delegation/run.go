@@ -37,8 +37,8 @@ func (s *GenericAPIServer) installHealth() {
 	_ = add(&checks.Readyz, shutdownHealthCheck(s.config.Lifecycle)) // a delegate has it too
 	(&healthEndpoint{name: "healthz", checks: checks.Healthz, observer: observer}).install(mux)
 	(&healthEndpoint{name: "livez", checks: checks.Livez, observer: observer}).install(mux)
-	(&healthEndpoint{name: "readyz", checks: checks.Readyz, observer: observer, passedFirst: func() {
-		klog.Background().Info("Ready", "unit", s.Name, "after", time.Since(s.created).Round(time.Millisecond))
+	(&healthEndpoint{name: "readyz", checks: checks.Readyz, observer: observer, passedFirst: func(ctx context.Context) {
+		klog.FromContext(ctx).Info("Ready", "unit", s.Name, "after", time.Since(s.created).Round(time.Millisecond))
 	}}).install(mux)
 }
 
@@ -60,11 +60,11 @@ func (p PreparedAPIServer) NonBlockingRun(ctx context.Context) (*Running, error)
 		go r.idle(ctx)
 		return r, nil
 	}
-	stopped, err := p.serve()
+	stopped, listenerStopped, err := p.serve()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.Name, err), p.destroy())
 	}
-	r.server, r.stopped = p.GenericAPIServer, stopped
+	r.server, r.stopped, r.listenerStopped = p.GenericAPIServer, stopped, listenerStopped
 	// The hooks outlive ctx: requests that are being drained still need their controllers.
 	hooks, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.startHooks(hooks)
@@ -72,27 +72,27 @@ func (p PreparedAPIServer) NonBlockingRun(ctx context.Context) (*Running, error)
 	return r, nil
 }
 
-// serve attaches the chain to its listener and returns a channel that is closed when the last
-// connection has ended, which begins with NotAcceptingNewRequest.
-func (s *GenericAPIServer) serve() (stopped <-chan struct{}, err error) {
+// serve attaches the chain to its listener, until NotAcceptingNewRequest. stopped is closed when the
+// last connection has ended, listenerStopped when no new one is accepted.
+func (s *GenericAPIServer) serve() (stopped, listenerStopped <-chan struct{}, err error) {
 	notAccepting := s.config.Lifecycle.NotAcceptingNewRequest.Signaled()
 	if s.config.Serving == nil {
-		return notAccepting, nil
+		return notAccepting, notAccepting, nil
 	}
 	if _, ok := s.Handler.FullHandlerChain.(unguarded); ok {
-		return nil, errUnguarded
+		return nil, nil, errUnguarded
 	}
 	timeout := s.config.RequestTimeout + s.config.watchGracePeriod()
-	stopped, _, err = s.config.Serving.Serve(s.Handler, timeout, notAccepting)
-	return stopped, err
+	return s.config.Serving.Serve(s.Handler, timeout, notAccepting)
 }
 
 // Running is a chain that serves.
 type Running struct {
-	server  *GenericAPIServer
-	stopped <-chan struct{} // no connection is left
-	hooks   sync.WaitGroup
-	ended   chan struct{} // everything has stopped
+	server          *GenericAPIServer
+	stopped         <-chan struct{} // no connection is left
+	listenerStopped <-chan struct{} // no connection is accepted
+	hooks           sync.WaitGroup
+	ended           chan struct{} // everything has stopped
 
 	failOnce sync.Once
 	failed   chan struct{} // the first failure has been stored in failure

@@ -308,6 +308,21 @@ func TestRunFailsWhenItCannotServe(t *testing.T) {
 	}
 }
 
+func TestRunEndsWhenItsListenerDoes(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	config := openConfig()
+	listen(t, config, true)
+	unit := newUnit(t, config, "front", delegation.NewEmptyDelegate())
+	running, err := unit.PrepareRun().NonBlockingRun(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Serving.Listener.Close()
+	if err := running.Wait(); err == nil || !strings.Contains(err.Error(), "listener") {
+		t.Errorf("Run: got %v, want it to tell about the listener", err)
+	}
+}
+
 func TestEmptyDelegateRunsUntilItIsTold(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	running, err := delegation.NewEmptyDelegate().PrepareRun().NonBlockingRun(ctx)

@@ -43,8 +43,8 @@ func (r *Running) terminate(ctx context.Context, endHooks context.CancelFunc) {
 	select {
 	case <-ctx.Done():
 	case <-r.failed:
-	case <-r.stopped:
-		r.fail(errors.New("serving ended unexpectedly"))
+	case <-r.listenerStopped:
+		r.fail(errors.New("serving: the listener was closed by somebody else"))
 	}
 	ctx = context.WithoutCancel(ctx) // the end must not be cut short by what asked for it
 	lifecycle.ShutdownInitiated.signal(ctx)
