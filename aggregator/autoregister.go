@@ -8,10 +8,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
 	"github.com/portico-api/portico/delegation/registry"
@@ -24,6 +26,7 @@ const (
 	automanagedOnStart = "onstart"
 
 	registrationWorkers = 5
+	registrationRetry   = time.Second
 )
 
 // autoRegistration creates an APIService for each built-in group-version, once after the start, so
@@ -37,8 +40,25 @@ type autoRegistration struct {
 	todo map[string]bool // names that do not exist yet; nil before the start
 }
 
-// run brings the APIServices that were stored up to what the delegates serve.
+// run brings the APIServices that were stored up to what the delegates serve. It tries until it has:
+// the server is not ready before, and a store that is slow to answer is no reason to end it.
 func (a *autoRegistration) run(ctx context.Context) error {
+	for {
+		err := a.reconcile(ctx)
+		if err == nil {
+			a.done.Store(true)
+			return nil
+		}
+		klog.FromContext(ctx).Error(err, "Built-in groups are not registered yet")
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(registrationRetry):
+		}
+	}
+}
+
+func (a *autoRegistration) reconcile(ctx context.Context) error {
 	desired := map[string]*apiregistrationv1.APIService{}
 	if a.paths != nil {
 		for _, s := range builtInAPIServices(a.paths()) {
@@ -67,11 +87,7 @@ func (a *autoRegistration) run(ctx context.Context) error {
 	for _, want := range desired {
 		work = append(work, func(ctx context.Context) error { return a.create(ctx, want) })
 	}
-	if err := inParallel(ctx, registrationWorkers, work); err != nil {
-		return err
-	}
-	a.done.Store(true)
-	return nil
+	return inParallel(ctx, registrationWorkers, work)
 }
 
 func (a *autoRegistration) expect(desired map[string]*apiregistrationv1.APIService) {

@@ -233,8 +233,10 @@ func (c *catalog) anyRemote() *remote {
 func (cs *catalogs) report(gv schema.GroupVersion, m *member, fresh bool) {
 	v := m.catalog.discovery[gv]
 	v.Version = gv.Version
-	v.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
-	if fresh {
+	switch {
+	case !fresh:
+		v.Freshness = apidiscoveryv2.DiscoveryFreshnessStale
+	case v.Freshness == "":
 		v.Freshness = apidiscoveryv2.DiscoveryFreshnessCurrent
 	}
 	if m.reported != nil && reflect.DeepEqual(*m.reported, v) {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -134,7 +134,7 @@ func fetchOpenAPIRoot(ctx context.Context, rm *remote, etag string) (root *openA
 	}
 	for key, p := range root.Paths {
 		// A link that leads elsewhere would send our clients there.
-		if !strings.HasPrefix(p.ServerRelativeURL, openAPIPrefix) {
+		if u, err := url.Parse(p.ServerRelativeURL); err != nil || u.Host != "" || u.Path != openAPIPrefix+key {
 			delete(root.Paths, key)
 		}
 	}

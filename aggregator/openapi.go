@@ -159,6 +159,8 @@ func (c *catalog) openAPIPath(key string) (openAPIPath, bool) {
 // openAPIKey is the path of a group-version without its first slash.
 func openAPIKey(gv schema.GroupVersion) string { return documentPath(gv)[1:] }
 
+// groupVersionOfKey is the reverse of openAPIKey. Versions are not looked at: none that is registered
+// has a slash in it.
 func groupVersionOfKey(key string) (schema.GroupVersion, bool) {
 	if version, ok := strings.CutPrefix(key, "api/"); ok {
 		return schema.GroupVersion{Version: version}, true
@@ -168,7 +170,7 @@ func groupVersionOfKey(key string) (schema.GroupVersion, bool) {
 		return schema.GroupVersion{}, false
 	}
 	group, version, ok := strings.Cut(rest, "/")
-	return schema.GroupVersion{Group: group, Version: version}, ok
+	return schema.GroupVersion{Group: group, Version: version}, ok && group != ""
 }
 
 // cachedForever lets clients keep a document that is the one they named by its hash.

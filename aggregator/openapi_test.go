@@ -11,7 +11,8 @@ func newDocumentedWardle(t *testing.T) *extension {
 	e := newWardle(t, true)
 	e.answerJSON("/openapi/v3", "text/plain", `{"paths":{`+
 		`"apis/wardle.example.com/v1alpha1":{"serverRelativeURL":"/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC"},`+
-		`"version":{"serverRelativeURL":"/openapi/v3/version?hash=EVIL"}}}`)
+		`"version":{"serverRelativeURL":"/openapi/v3/version?hash=EVIL"},`+
+		`"apis/wardle.example.com/v1beta1":{"serverRelativeURL":"/openapi/v3/../../api/v1/secrets"}}}`)
 	e.answer("/openapi/v3/apis/wardle.example.com/v1alpha1", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"ABC"`)
 		w.Header().Set("Cache-Control", "no-cache, private")
@@ -25,13 +26,14 @@ func TestOpenAPIv3(t *testing.T) {
 	e := newDocumentedWardle(t)
 	h.services.serve(t, "api", e.address)
 	h.create(remoteAPIService("wardle.example.com", "v1alpha1", "api"))
+	h.create(remoteAPIService("wardle.example.com", "v1beta1", "api"))
 	h.eventually("the remote document in the root", func() bool {
 		return strings.Contains(h.get("/openapi/v3").body, `?hash=ABC`)
 	})
 	h.eventually("True", func() bool { return h.condition(wardle).Status == "True" })
 
 	root := h.get("/openapi/v3")
-	if !strings.Contains(root.body, `/openapi/v3/version?hash=1"`) || strings.Contains(root.body, "EVIL") {
+	if !strings.Contains(root.body, `/openapi/v3/version?hash=1"`) || strings.Contains(root.body, "EVIL") || strings.Contains(root.body, "secrets") {
 		t.Errorf("root = %s, want the local document and nothing else of the remote server", root.body)
 	}
 	etag := root.header.Get("ETag")
