@@ -93,7 +93,7 @@ func TestFlowControlIsComplete(t *testing.T) {
 		{name: "exempt stays exempt", resource: "prioritylevelconfigurations", object: "metadata: {name: exempt}\nspec: {type: Limited, limited: {limitResponse: {type: Reject}}}", want: []string{"spec.type"}},
 		{name: "limits are in range", resource: "prioritylevelconfigurations",
 			object: "spec: {type: Limited, limited: {nominalConcurrencyShares: -1, lendablePercent: 101, borrowingLimitPercent: -1, limitResponse: {type: Queue, queuing: {queues: 4, handSize: 5}}}}",
-			want: []string{"spec.limited.nominalConcurrencyShares", "spec.limited.lendablePercent", "spec.limited.borrowingLimitPercent", "spec.limited.limitResponse.queuing.handSize"}},
+			want:   []string{"spec.limited.nominalConcurrencyShares", "spec.limited.lendablePercent", "spec.limited.borrowingLimitPercent", "spec.limited.limitResponse.queuing.handSize"}},
 		{name: "a hand is dealt from one hash", resource: "prioritylevelconfigurations",
 			object: "spec: {type: Limited, limited: {limitResponse: {type: Queue, queuing: {queues: 512, handSize: 7}}}}", want: []string{"spec.limited.limitResponse.queuing.handSize: entropy"}},
 	})
