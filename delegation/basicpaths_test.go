@@ -60,6 +60,15 @@ func TestVersionIsWhatToolsExpect(t *testing.T) {
 	}
 }
 
+func TestMetricsTellTheVersion(t *testing.T) {
+	unit := newUnit(t, openConfig(), "front", delegation.NewEmptyDelegate())
+	unit.PrepareRun()
+	got := request(unit.Handler, http.MethodGet, "/metrics").Body.String()
+	if want := `git_version="v1.36.0+portico"`; !strings.Contains(got, want) {
+		t.Errorf("/metrics: %s is missing", want)
+	}
+}
+
 func TestProfilingCanBeLeftOut(t *testing.T) {
 	for path, want := range map[string]int{"/debug/pprof": 302, "/debug/pprof/": 200, "/debug/pprof/cmdline": 200, "/debug/flags/v": 406} {
 		for enabled, want := range map[bool]int{true: want, false: 404} {

@@ -22,6 +22,7 @@ func (s *GenericAPIServer) PrepareRun() PreparedAPIServer {
 	s.prepare.Do(func() {
 		s.delegate.PrepareRun()
 		s.installHealth()
+		s.config.Metrics.SetBuildInfo(s.config.Version)
 	})
 	return PreparedAPIServer{s}
 }
