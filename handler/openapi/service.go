@@ -1,0 +1,154 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/kube-openapi/pkg/spec3"
+
+	"github.com/portico-api/portico/handler"
+)
+
+const leafPrefix = "/openapi/v3/"
+
+// Service answers for the documents of what is served. Documents may come and go at any time.
+type Service struct {
+	mu        sync.RWMutex
+	documents map[string]*document // by path: "api/v1", "apis/apps/v1"
+	// Made of all documents, and anew after a change.
+	root, v2, v2Proto *lazy
+}
+
+// NewService returns a service without documents.
+func NewService() *Service {
+	s := &Service{documents: map[string]*document{}}
+	s.changed()
+	return s
+}
+
+// Add puts a document at path ("api/v1", "apis/apps/v1"), in place of the one that is there. build is called when a client
+// asks, and again when another encoding of it is asked for.
+func (s *Service) Add(path string, build func() (*spec3.OpenAPI, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.documents[strings.Trim(path, "/")] = newDocument(build)
+	s.changed()
+}
+
+// Remove takes the document at path away.
+func (s *Service) Remove(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.documents, strings.Trim(path, "/"))
+	s.changed()
+}
+
+// changed forgets what was made of all documents; s is locked. They are not touched themselves.
+func (s *Service) changed() {
+	documents := maps.Clone(s.documents)
+	s.root = newLazy(mediaJSON, func() ([]byte, error) { return encodeRoot(documents) })
+	s.v2 = newLazy(mediaJSON, func() ([]byte, error) { return encodeV2(documents) })
+	v2 := s.v2
+	s.v2Proto = newLazy(mediaProtoV2, func() ([]byte, error) { return protoV2(v2) })
+}
+
+// RootHandler serves /openapi/v3: where the document of each group-version is.
+func (s *Service) RootHandler() http.Handler { return http.HandlerFunc(s.serveRoot) }
+
+// DocumentHandler serves what is below /openapi/v3/.
+func (s *Service) DocumentHandler() http.Handler { return http.HandlerFunc(s.serveDocument) }
+
+// V2Handler serves /openapi/v2: all documents as one, in the older form.
+func (s *Service) V2Handler() http.Handler { return http.HandlerFunc(s.serveV2) }
+
+func (s *Service) serveRoot(w http.ResponseWriter, r *http.Request) {
+	s.mu.RLock()
+	root := s.root
+	s.mu.RUnlock()
+	// Whatever is asked for: older clients ask for protobuf here and read JSON.
+	serveContent(w, r, root, caching{})
+}
+
+func (s *Service) serveDocument(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, leafPrefix)
+	s.mu.RLock()
+	doc := s.documents[path]
+	s.mu.RUnlock()
+	if doc == nil {
+		handler.WriteError(w, r, apierrors.NewGenericServerResponse(http.StatusNotFound, strings.ToLower(r.Method), schema.GroupResource{}, "", "", 0, true))
+		return
+	}
+	content, ok := negotiate(r.Header.Values("Accept"), doc.json, doc.proto)
+	if !ok {
+		handler.WriteError(w, r, notAcceptable(doc.json, doc.proto))
+		return
+	}
+	// The hash is that of the JSON for both encodings: it names the document.
+	hash, err := doc.json.hash()
+	if err != nil {
+		handler.WriteError(w, r, fmt.Errorf("describing %s: %w", path, err))
+		return
+	}
+	asked := r.URL.Query().Get("hash")
+	if asked != "" && asked != hash {
+		http.Redirect(w, r, location(path, hash), http.StatusMovedPermanently)
+		return
+	}
+	serveContent(w, r, content, caching{etag: hash, immutable: asked != ""})
+}
+
+func (s *Service) serveV2(w http.ResponseWriter, r *http.Request) {
+	s.mu.RLock()
+	doc, proto := s.v2, s.v2Proto
+	s.mu.RUnlock()
+	content, ok := negotiate(r.Header.Values("Accept"), doc, proto)
+	if !ok {
+		handler.WriteError(w, r, notAcceptable(doc, proto))
+		return
+	}
+	serveContent(w, r, content, caching{})
+}
+
+// location is where the document of a path with that hash is, for ever.
+func location(path, hash string) string {
+	u := url.URL{Path: leafPrefix + path, RawQuery: url.Values{"hash": {hash}}.Encode()}
+	return u.String()
+}
+
+type rootDocument struct {
+	Paths map[string]rootEntry `json:"paths"`
+}
+
+type rootEntry struct {
+	ServerRelativeURL string `json:"serverRelativeURL"`
+}
+
+func encodeRoot(documents map[string]*document) ([]byte, error) {
+	root := rootDocument{Paths: make(map[string]rootEntry, len(documents))}
+	for path, doc := range documents {
+		hash, err := doc.json.hash()
+		if err != nil {
+			// One group that cannot be described must not hide the others.
+			continue
+		}
+		root.Paths[path] = rootEntry{ServerRelativeURL: location(path, hash)}
+	}
+	return json.Marshal(root)
+}
+
+// sorted are the documents in the order of their paths, so that the same ones win at each start.
+func sorted(documents map[string]*document) []*document {
+	all := make([]*document, 0, len(documents))
+	for _, path := range slices.Sorted(maps.Keys(documents)) {
+		all = append(all, documents[path])
+	}
+	return all
+}

@@ -1,0 +1,144 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	openapi_v2 "github.com/google/gnostic-models/openapiv2"
+	"google.golang.org/protobuf/proto"
+	"k8s.io/kube-openapi/pkg/schemamutation"
+	"k8s.io/kube-openapi/pkg/spec3"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+)
+
+// encodeV2 merges all documents into one of version 2. Its models are shared; where two documents differ in one,
+// which can only be a mark, the first in the order of paths wins.
+func encodeV2(documents map[string]*document) ([]byte, error) {
+	merged := &spec.Swagger{SwaggerProps: spec.SwaggerProps{
+		Swagger:     "2.0",
+		Info:        &spec.Info{InfoProps: spec.InfoProps{Title: "Portico", Version: "unversioned"}},
+		Paths:       &spec.Paths{Paths: map[string]spec.PathItem{}},
+		Definitions: spec.Definitions{},
+		SecurityDefinitions: spec.SecurityDefinitions{"BearerToken": {SecuritySchemeProps: spec.SecuritySchemeProps{
+			Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication",
+		}}},
+		Security: []map[string][]string{{"BearerToken": {}}},
+	}}
+	for _, doc := range sorted(documents) {
+		v3, err := doc.build()
+		if err != nil {
+			continue // one group that cannot be described must not hide the others
+		}
+		for address, p := range v3.Paths.Paths {
+			merged.Paths.Paths[address] = downPath(p)
+		}
+		if v3.Components == nil {
+			continue
+		}
+		for name, s := range v3.Components.Schemas {
+			if _, ok := merged.Definitions[name]; !ok {
+				merged.Definitions[name] = *downSchema(s)
+			}
+		}
+	}
+	return json.Marshal(merged)
+}
+
+func protoV2(doc *lazy) ([]byte, error) {
+	text, err := doc.bytes()
+	if err != nil {
+		return nil, err
+	}
+	message, err := openapi_v2.ParseDocument(text)
+	if err != nil {
+		return nil, fmt.Errorf("encoding in protobuf: %w", err)
+	}
+	return proto.Marshal(message)
+}
+
+func downPath(p *spec3.Path) spec.PathItem {
+	return spec.PathItem{VendorExtensible: p.VendorExtensible, PathItemProps: spec.PathItemProps{
+		Get:        downOperation(p.Get),
+		Put:        downOperation(p.Put),
+		Post:       downOperation(p.Post),
+		Patch:      downOperation(p.Patch),
+		Delete:     downOperation(p.Delete),
+		Parameters: downParameters(p.Parameters),
+	}}
+}
+
+func downOperation(op *spec3.Operation) *spec.Operation {
+	if op == nil {
+		return nil
+	}
+	down := &spec.Operation{VendorExtensible: op.VendorExtensible, OperationProps: spec.OperationProps{
+		ID: op.OperationId, Description: op.Description, Tags: op.Tags, Schemes: []string{"https"},
+		Parameters: downParameters(op.Parameters),
+		Responses:  &spec.Responses{ResponsesProps: spec.ResponsesProps{StatusCodeResponses: map[int]spec.Response{}}},
+	}}
+	if op.RequestBody != nil {
+		down.Consumes = slices.Sorted(maps.Keys(op.RequestBody.Content))
+		for _, m := range op.RequestBody.Content {
+			down.Parameters = append(down.Parameters, spec.Parameter{ParamProps: spec.ParamProps{
+				Name: "body", In: "body", Required: op.RequestBody.Required, Schema: downSchema(m.Schema),
+			}})
+			break // they all have one schema
+		}
+	}
+	for code, response := range op.Responses.StatusCodeResponses {
+		r := spec.Response{ResponseProps: spec.ResponseProps{Description: response.Description}}
+		for _, m := range response.Content {
+			r.Schema = downSchema(m.Schema)
+			break
+		}
+		if len(response.Content) > len(down.Produces) {
+			down.Produces = slices.Sorted(maps.Keys(response.Content))
+		}
+		down.Responses.StatusCodeResponses[code] = r
+	}
+	return down
+}
+
+func downParameters(parameters []*spec3.Parameter) []spec.Parameter {
+	var down []spec.Parameter
+	for _, p := range parameters {
+		q := spec.Parameter{ParamProps: spec.ParamProps{Name: p.Name, In: p.In, Description: p.Description, Required: p.Required}}
+		if p.Schema != nil && len(p.Schema.Type) > 0 {
+			q.Type, q.Format, q.UniqueItems = p.Schema.Type[0], p.Schema.Format, p.Schema.UniqueItems
+		}
+		down = append(down, q)
+	}
+	return down
+}
+
+// downSchema says a schema in the words of version 2, which has neither oneOf nor a place beside a reference that is needed.
+func downSchema(s *spec.Schema) *spec.Schema {
+	walker := schemamutation.Walker{
+		RefCallback: func(ref *spec.Ref) *spec.Ref {
+			name, ok := strings.CutPrefix(ref.String(), refPrefix)
+			if !ok {
+				return ref
+			}
+			down := spec.MustCreateRef("#/definitions/" + name)
+			return &down
+		},
+		SchemaCallback: func(s *spec.Schema) *spec.Schema {
+			if len(s.OneOf) == 0 && len(s.AnyOf) == 0 && s.Not == nil && !s.Nullable && len(s.AllOf) != 1 {
+				return s
+			}
+			down := *s
+			if len(down.OneOf) > 0 && len(down.Type) == 0 {
+				down.Type = []string{"string"} // int-or-string, quantities: every client can write them so
+			}
+			down.OneOf, down.AnyOf, down.Not, down.Nullable = nil, nil, nil, false
+			if len(down.AllOf) == 1 && down.AllOf[0].Ref.String() != "" {
+				down.Ref, down.AllOf = down.AllOf[0].Ref, nil
+			}
+			return &down
+		},
+	}
+	return walker.WalkSchema(s)
+}
