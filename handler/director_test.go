@@ -220,3 +220,34 @@ func BenchmarkDirector(b *testing.B) {
 		}
 	}
 }
+
+// The table must answer as the rule of the contract, which goes through the services one by one.
+func FuzzDirector(f *testing.F) {
+	roots := []string{"/apis", "/api", "/api/v1", "/apis/g", "/apis/g/v1", "/a/b", "/a"}
+	h := handler.NewAPIServerHandler("test", nil, named(""))
+	for _, root := range roots {
+		ws := new(restful.WebService).Path(root)
+		ws.Route(ws.GET("/{rest:*}").To(func(_ *restful.Request, w *restful.Response) { fmt.Fprint(w, root) }))
+		ws.Route(ws.GET("").To(func(_ *restful.Request, w *restful.Response) { fmt.Fprint(w, root) }))
+		if err := h.Add(ws); err != nil {
+			f.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/", "", "/apis/", "/apis/g/v1/x", "/apis/g//v1", "//api", "/api/v1/../x", "/apisfoo", "/a/b/c", "/a//b"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		want := ""
+		for _, root := range roots {
+			if root == "/apis" && (path == "/apis" || path == "/apis/") ||
+				root != "/apis" && strings.HasPrefix(path, root) && (len(path) == len(root) || path[len(root)] == '/') {
+				want = root
+				break
+			}
+		}
+		code, got := answer(t, h.Director, "GET", path)
+		if code == 200 && got != want || code != 200 && want == "" {
+			t.Errorf("GET %q is answered %d by %q, want %q", path, code, got, want)
+		}
+	})
+}

@@ -29,7 +29,11 @@ func withMetrics(m *metrics.Metrics) filter {
 			code := http.StatusInternalServerError // what a panic is answered with
 			defer func() {
 				c := callOf(r, rq, code)
-				m.Requests.Done(c, metrics.Outcome{Code: code, Took: time.Since(rq.ReceivedAt), Size: rw.size, Body: r.ContentLength})
+				took := time.Since(rq.ReceivedAt)
+				m.Requests.Done(c, metrics.Outcome{Code: code, Took: took, Size: rw.size, Body: r.ContentLength})
+				if mode, ok := handler.QueryValue(r.URL.RawQuery, "fieldValidation"); ok && !rq.IsReadOnly() {
+					m.Requests.FieldValidation(mode, took)
+				}
 				if rq.User != nil && rq.User.GetName() == user.APIServerUser {
 					m.Requests.Self(c)
 				}

@@ -90,6 +90,18 @@ func TestRequestsAreCountedByWhatTheyAskFor(t *testing.T) {
 	}
 }
 
+func TestWritesAreCountedByFieldValidation(t *testing.T) {
+	c := config()
+	for _, mode := range []string{"Strict", "Warn", "Strict", "nonsense"} {
+		ask(t, ok, c, "POST", "/api/v1/nodes?fieldValidation="+mode)
+	}
+	for mode, want := range map[string]float64{"Strict": 2, "Warn": 1, "invalid": 1} {
+		if got := value(t, c.Metrics, "field_validation_request_duration_seconds", "field_validation", mode); got != want {
+			t.Errorf("field_validation_request_duration_seconds for %s = %v, want %v", mode, got, want)
+		}
+	}
+}
+
 func TestWatchesAreShownWhileTheyAreOpen(t *testing.T) {
 	c := config()
 	var during float64
