@@ -101,6 +101,7 @@ func (s *GenericAPIServer) installVersions(root string, group *APIGroupInfo) err
 			return err
 		}
 		s.config.Discovery.AddGroupVersion(discovery.SourceBuiltIn, group.Group, described)
+		s.addOpenAPI(prefix, schema.GroupVersion{Group: group.Group, Version: v.Version}, v.Resources)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/discovery"
+	"github.com/portico-api/portico/handler/openapi"
 	"github.com/portico-api/portico/metrics"
 	"github.com/portico-api/portico/serving"
 )
@@ -69,6 +70,7 @@ type Config struct {
 	Metrics   *metrics.Metrics
 	Version   version.Info
 	Discovery *discovery.Manager
+	OpenAPI   *openapi.Service
 	// HealthChecks are made by every unit, on all three endpoints.
 	HealthChecks []HealthCheck
 
@@ -100,6 +102,7 @@ func NewConfig(m *metrics.Metrics) *Config {
 		Metrics:                     m,
 		Version:                     DefaultVersion(),
 		Discovery:                   discovery.NewManager(m.Aggregator),
+		OpenAPI:                     openapi.NewService(),
 		HealthChecks:                []HealthCheck{pingHealthCheck(), logs.healthCheck()},
 		logs:                        logs,
 	}

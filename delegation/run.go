@@ -21,6 +21,7 @@ type PreparedAPIServer struct {
 func (s *GenericAPIServer) PrepareRun() PreparedAPIServer {
 	s.prepare.Do(func() {
 		s.delegate.PrepareRun()
+		s.installOpenAPI()
 		s.installHealth()
 		s.config.Metrics.SetBuildInfo(s.config.Version)
 	})
