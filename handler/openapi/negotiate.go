@@ -10,7 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// media is an encoding and the names clients have for it.
+// media is an encoding and the names clients have for it. Answers carry the one without an @: with it, a
+// Content-Type is not one that Go's clients can read.
 type media struct {
 	name    string
 	aliases []string
@@ -19,12 +20,12 @@ type media struct {
 var (
 	mediaJSON    = media{name: "application/json"}
 	mediaProtoV3 = media{
-		name:    "application/com.github.proto-openapi.spec.v3@v1.0+protobuf",
-		aliases: []string{"application/com.github.proto-openapi.spec.v3.v1.0+protobuf"},
+		name:    "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
+		aliases: []string{"application/com.github.proto-openapi.spec.v3@v1.0+protobuf"},
 	}
 	mediaProtoV2 = media{
-		name:    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-		aliases: []string{"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"},
+		name:    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+		aliases: []string{"application/com.github.proto-openapi.spec.v2@v1.0+protobuf"},
 	}
 )
 

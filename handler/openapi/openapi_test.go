@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -277,6 +278,9 @@ func TestProtobufIsWhatClientsRead(t *testing.T) {
 		t.Errorf("v3: no model of ConfigMap: %v", err)
 	}
 	w = get(t, m, "/openapi/v2", "Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+	if _, _, err := mime.ParseMediaType(w.Header().Get("Content-Type")); err != nil {
+		t.Errorf("Content-Type %q: %v", w.Header().Get("Content-Type"), err)
+	}
 	v2 := new(openapi_v2.Document)
 	if err := proto.Unmarshal(w.Body.Bytes(), v2); err != nil {
 		t.Fatal(err)
