@@ -41,7 +41,7 @@ func TestAStrangerRegistersAnExtensionAPI(t *testing.T) {
 	}
 
 	p.kubectl(t, "-n", "demo", "delete", "flunder", "my-first-flunder")
-	p.kubectl(t, "delete", "-f", wardleManifests(t, sample.port))
+	p.kubectl(t, "delete", "--ignore-not-found", "-f", wardleManifests(t, sample.port)) // the namespace takes its content with it
 	_, errs, err := p.tryKubectl(t, "", "get", "--raw", "/apis/wardle.example.com/v1alpha1/flunders")
 	if err == nil || !strings.Contains(errs, "NotFound") && !strings.Contains(errs, "not find") {
 		t.Errorf("the group is still served after its APIService is gone: %v %s", err, errs)

@@ -40,8 +40,11 @@ func TestBadRequestsGetTheirStatus(t *testing.T) {
 		{"a verb that is not there", "PUT", "/api/v1/namespaces/default/configmaps", "application/json", `{}`, 405, "MethodNotAllowed"},
 		{"an answer nobody can write", "GET", "GETAS:image/png " + maps, "", "", 406, "NotAcceptable"},
 		{"double slashes", "GET", "/api/v1//configmaps", "", "", 404, "NotFound"},
-		{"dots", "GET", "/api/v1/namespaces/../configmaps", "", "", 404, "NotFound"},
-		{"an escaped slash", "GET", "/api/v1/namespaces/default%2Fconfigmaps", "", "", 404, "NotFound"},
+		{"dots as a namespace", "GET", "/api/v1/namespaces/../configmaps", "", "", 400, "BadRequest"},
+		{"dots as a name", "GET", maps + "/..", "", "", 400, "BadRequest"},
+		{"dots at a root", "GET", "/api/../apis", "", "", 404, "NotFound"},
+		{"an escaped percent sign as a name", "GET", maps + "/%25", "", "", 400, "BadRequest"},
+		{"an escaped slash that separates", "GET", maps + "%2Fnothing", "", "", 404, "NotFound"},
 		{"a very long name", "GET", maps + "/" + strings.Repeat("a", 4000), "", "", 404, "NotFound"},
 		{"an unknown root", "GET", "/nowhere", "", "", 404, ""},
 		{"an unknown group", "GET", "/apis/nowhere.example.com/v1/things", "", "", 404, ""},
@@ -118,7 +121,7 @@ func TestAUserMayDoWhatRBACSays(t *testing.T) {
 	bob := p.as(t, "bob")
 	bob.untilKubectl(t, "yes", "auth", "can-i", "list", "configmaps")
 	for _, c := range []struct{ verb, resource, want string }{
-		{"get", "configmaps", "yes"}, {"create", "configmaps", "no"}, {"get", "secrets", "no"}, {"list", "namespaces", "no"},
+		{"get", "configmaps", "yes"}, {"create", "configmaps", "no"}, {"get", "secrets", "no"}, {"delete", "namespaces", "no"},
 	} {
 		if out, _, _ := bob.tryKubectl(t, "", "auth", "can-i", c.verb, c.resource); strings.TrimSpace(out) != c.want {
 			t.Errorf("bob: can-i %s %s: got %q, want %s", c.verb, c.resource, out, c.want)

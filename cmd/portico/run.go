@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -202,6 +203,9 @@ func tellWhatToDoNext(out io.Writer, o *options, id *identity, url string) error
 	kubeconfig, err := id.writeKubeconfig(url)
 	if err != nil {
 		return err
+	}
+	if absolute, err := filepath.Abs(kubeconfig); kubeconfig != "" && err == nil {
+		kubeconfig = absolute // what is exported must hold in any directory
 	}
 	fmt.Fprintf(out, "Portico %s serves on %s\n", version, url)
 	if kubeconfig == "" {
