@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -108,6 +109,8 @@ func (w *watcher) Next(ctx context.Context) ([]rest.Event, error) {
 			}
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case errors.Is(err, storage.ErrClosed):
+			return nil, io.EOF // the resource is no longer served
 		case due.Err() == nil:
 			return nil, w.explain(ctx, err)
 		}

@@ -183,6 +183,14 @@ func TestAWatchEndsCleanly(t *testing.T) {
 			t.Errorf("got %q, %v; want the end", rest, err)
 		}
 	})
+	t.Run("when the resource goes", func(t *testing.T) {
+		gone := open(t, configMaps())
+		w := watchPath(t, server(t, rest.Config{}, gone), inDemo+"?watch=1")
+		gone.Close()
+		if rest, err := io.ReadAll(w.lines); err != nil || len(rest) != 0 {
+			t.Errorf("got %q, %v; want the end", rest, err)
+		}
+	})
 	t.Run("when the server stops", func(t *testing.T) {
 		w, other := watchPath(t, srv, inDemo+"?watch=1"), watchPath(t, srv, inDemo+"?watch=1")
 		close(stopping)

@@ -38,8 +38,9 @@ type Event struct {
 
 // Watch is one watcher's place in the stream of changes.
 type Watch interface {
-	// Next blocks until there are events, ctx ends or the watch cannot go on (an APIStatus such as
-	// 410 Expired). The slice is valid until the next call.
+	// Next blocks until there are events, ctx ends or the watch cannot go on: an APIStatus such as
+	// 410 Expired, or io.EOF when the resource itself goes and its clients had better look again.
+	// The slice is valid until the next call.
 	Next(ctx context.Context) ([]Event, error)
 	// Stop frees what the watch holds.
 	Stop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -74,7 +75,7 @@ func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, flusher *h
 	for {
 		events, err := changes.Next(ctx)
 		if err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || errors.Is(err, io.EOF) {
 				return
 			}
 			if frame, encodeErr := frames.failure(err); encodeErr == nil {
