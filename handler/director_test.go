@@ -51,6 +51,8 @@ func TestDirector(t *testing.T) {
 		"/api/v1/unknown/x":     notFound,
 		"/api/v1/namespaces//":  notFound,
 		"/api/v1//namespaces/n": notFound,
+		"/api/v1/namespaces/..": notFound,
+		"/api/v1/namespaces/.":  notFound,
 		"/apix":                 "delegate",
 		"/apis":                 "/apis /apis",
 		"/apis/":                "/apis /apis",

@@ -78,7 +78,8 @@ func (s *segment) insert(r *restful.Route) error {
 	return nil
 }
 
-// match appends the routes whose path matches. A parameter takes no empty segment: "//" names nothing.
+// match appends the routes whose path matches. A parameter takes neither an empty segment nor dots: they name nothing, and who is behind
+// might read the path differently from who authorized it.
 func (s *segment) match(path string, found []*route) []*route {
 	if path != "" {
 		found = append(found, s.tail...)
@@ -87,7 +88,7 @@ func (s *segment) match(path string, found []*route) []*route {
 	if next := s.literal[token]; next != nil {
 		found = next.after(rest, more, found)
 	}
-	if s.param != nil && token != "" {
+	if s.param != nil && token != "" && token != "." && token != ".." {
 		found = s.param.after(rest, more, found)
 	}
 	return found

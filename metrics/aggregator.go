@@ -11,8 +11,6 @@ type Aggregator struct {
 	unavailable *prometheus.GaugeVec
 	transitions *prometheus.CounterVec
 	aggregated  prometheus.Counter
-	missingSAN  prometheus.Counter
-	sha1        prometheus.Counter
 	proxied     *bound[proxyTermination, prometheus.Counter]
 }
 
@@ -27,8 +25,6 @@ func newAggregator(r prometheus.Registerer, requests *Requests) *Aggregator {
 		unavailable: gauges(r, "aggregator_unavailable_apiservice", "[ALPHA] 1 while an APIService is unavailable.", "name"),
 		transitions: counters(r, "aggregator_unavailable_apiservice_total", "[ALPHA] Times an APIService was found unavailable, by reason.", "name", "reason"),
 		aggregated:  counter(r, "aggregator_discovery_aggregation_count_total", "[ALPHA] Times the aggregated discovery document was made anew."),
-		missingSAN:  counter(r, "apiserver_kube_aggregator_x509_missing_san_total", "[ALPHA] Connections to extension servers whose certificate has no subject alternative name."),
-		sha1:        counter(r, "apiserver_kube_aggregator_x509_insecure_sha1_total", "[ALPHA] Connections to extension servers whose certificate is signed with SHA-1."),
 		proxied: newBound(
 			func(k proxyTermination) proxyTermination {
 				k.group, k.version = strings.Clone(k.group), strings.Clone(k.version)
@@ -75,19 +71,5 @@ func (a *Aggregator) DiscoveryAggregated() {
 func (a *Aggregator) ProxyTerminated(verb, group, version string, code int) {
 	if a != nil {
 		a.proxied.get(proxyTermination{VerbOf(verb), group, version, code}).Inc()
-	}
-}
-
-// BackendCertificateMissingSAN counts a backend certificate without a subject alternative name.
-func (a *Aggregator) BackendCertificateMissingSAN() {
-	if a != nil {
-		a.missingSAN.Inc()
-	}
-}
-
-// BackendCertificateSHA1 counts a backend certificate that is signed with SHA-1.
-func (a *Aggregator) BackendCertificateSHA1() {
-	if a != nil {
-		a.sha1.Inc()
 	}
 }

@@ -20,15 +20,12 @@ const (
 
 // Authentication observes who asks.
 type Authentication struct {
-	users         *prometheus.CounterVec
-	other, email  prometheus.Counter
-	system        *bound[string, prometheus.Counter]
-	attempts      map[Result]prometheus.Counter
-	durations     map[Result]prometheus.Observer
-	certificates  prometheus.Histogram
-	tokenRequests *prometheus.CounterVec
-	tokenHits     prometheus.Counter
-	tokenMisses   prometheus.Counter
+	users        *prometheus.CounterVec
+	other, email prometheus.Counter
+	system       *bound[string, prometheus.Counter]
+	attempts     map[Result]prometheus.Counter
+	durations    map[Result]prometheus.Observer
+	certificates prometheus.Histogram
 }
 
 func newAuthentication(r prometheus.Registerer) *Authentication {
@@ -38,7 +35,6 @@ func newAuthentication(r prometheus.Registerer) *Authentication {
 		durations: map[Result]prometheus.Observer{},
 		certificates: histogram(r, "apiserver_client_certificate_expiration_seconds", "[ALPHA] Remaining lifetime of the client certificates that requests were authenticated with.",
 			[]float64{0, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 345600, 604800, 2592000, 7776000, 15552000, 31104000}),
-		tokenRequests: counters(r, "authentication_token_cache_request_total", "[ALPHA] Bearer tokens looked up, by whether the answer was remembered.", "status"),
 	}
 	a.other, a.email = a.users.WithLabelValues("other"), a.users.WithLabelValues("email_id")
 	a.system = newBound(strings.Clone, func(name string) prometheus.Counter { return a.users.WithLabelValues(name) })
@@ -48,7 +44,6 @@ func newAuthentication(r prometheus.Registerer) *Authentication {
 		a.attempts[result] = attempts.WithLabelValues(string(result))
 		a.durations[result] = durations.WithLabelValues(string(result))
 	}
-	a.tokenHits, a.tokenMisses = a.tokenRequests.WithLabelValues("hit"), a.tokenRequests.WithLabelValues("miss")
 	return a
 }
 
@@ -96,16 +91,5 @@ func (a *Authentication) user(name string) prometheus.Counter {
 func (a *Authentication) CertificateExpiration(remaining time.Duration) {
 	if a != nil {
 		a.certificates.Observe(remaining.Seconds())
-	}
-}
-
-// TokenLookup counts one bearer token, by whether its user was remembered.
-func (a *Authentication) TokenLookup(hit bool) {
-	switch {
-	case a == nil:
-	case hit:
-		a.tokenHits.Inc()
-	default:
-		a.tokenMisses.Inc()
 	}
 }

@@ -27,13 +27,6 @@ func (m *Requests) WatchEvent(group, version, resource string, size int) {
 	i.sizes.Observe(float64(size))
 }
 
-// WatchList observes how long a watch took to send its initial state.
-func (m *Requests) WatchList(group, version, resource string, scope Scope, took time.Duration) {
-	if m != nil {
-		m.watchLists.WithLabelValues(group, version, resource, scope.String()).Observe(took.Seconds())
-	}
-}
-
 // FieldValidation observes a write by the field validation it asked for; anything but the three modes
 // counts as "invalid".
 func (m *Requests) FieldValidation(mode string, took time.Duration) {

@@ -43,8 +43,6 @@ type Requests struct {
 
 	inFlight       [2]inFlight
 	handshakeError prometheus.Counter
-	deprecated     *prometheus.GaugeVec
-	watchLists     *prometheus.HistogramVec
 }
 
 type resourceKey struct{ group, version, resource, subresource string }
@@ -100,9 +98,6 @@ func newRequests(r prometheus.Registerer) *Requests {
 		terminations: counters(r, "apiserver_request_terminations_total", "[ALPHA] Requests that were refused or given up on to protect the server, or that a backend did not answer.", append(r7[:7:7], "code")...),
 
 		handshakeError: counter(r, "apiserver_tls_handshake_errors_total", "[ALPHA] Connections that were dropped during the TLS handshake."),
-		deprecated:     gauges(r, "apiserver_requested_deprecated_apis", "[STABLE] 1 for each deprecated API that was used.", "group", "version", "resource", "subresource", "removed_release"),
-		watchLists: histograms(r, "apiserver_watch_list_duration_seconds", "[BETA] Time until a watch had sent its initial state.",
-			[]float64{.05, .1, .2, .4, .6, .8, 1, 2, 4, 6, 8, 10, 15, 20, 30, 45, 60}, "group", "version", "resource", "scope"),
 	}
 	m.unknown = &resourceCalls{}
 	m.resources = newBound(resourceKey.own, func(k resourceKey) *resourceCalls { return &resourceCalls{key: k} })
@@ -248,13 +243,6 @@ func (m *Requests) Self(c Call) {
 	}
 	k := m.of(c).key
 	m.vecs.self.WithLabelValues(c.Verb.String(), k.group, k.resource, k.subresource).Inc()
-}
-
-// Deprecated notes that a deprecated API was used, with the release that removes it.
-func (m *Requests) Deprecated(group, version, resource, subresource, removedRelease string) {
-	if m != nil {
-		m.deprecated.WithLabelValues(group, version, resource, subresource, removedRelease).Set(1)
-	}
 }
 
 // TLSHandshakeError counts a connection that was dropped during the handshake.

@@ -33,13 +33,12 @@ type operationInstruments struct {
 
 type cacheInstruments struct {
 	received, cacheReceived, dispatched prometheus.Counter
-	initialized, initEvents             prometheus.Counter
+	initialized                         prometheus.Counter
 	terminated, decodeErrors            prometheus.Counter
 	fresh, stale                        prometheus.Counter
 	revision, capacity                  prometheus.Gauge
 	objects, deprecatedObjects, bytes   prometheus.Gauge
 	wait                                prometheus.Observer
-	lists, listed                       prometheus.Counter
 }
 
 func newStorage(r prometheus.Registerer) *Storage {
@@ -53,8 +52,6 @@ func newStorage(r prometheus.Registerer) *Storage {
 		bytes      = gauges(r, "apiserver_resource_size_estimate_bytes", "[ALPHA] Bytes of all stored objects of a resource.", "group", "resource")
 		received   = counters(r, "apiserver_storage_events_received_total", "[ALPHA] Changes that the store has reported.", "group", "resource")
 		decode     = counters(r, "apiserver_storage_decode_errors_total", "[ALPHA] Stored objects that could not be decoded.", "group", "resource")
-		lists      = counters(r, "apiserver_cache_list_total", "[ALPHA] Lists served from the cache.", "group", "resource")
-		listed     = counters(r, "apiserver_cache_list_returned_objects_total", "[ALPHA] Objects returned by lists served from the cache.", "group", "resource")
 
 		cacheReceived = counters(r, "apiserver_watch_cache_events_received_total", "[ALPHA] Changes that entered the cache.", "group", "resource")
 		dispatched    = counters(r, "apiserver_watch_cache_events_dispatched_total", "[ALPHA] Changes that the cache has made visible to its watchers.", "group", "resource")
@@ -62,7 +59,6 @@ func newStorage(r prometheus.Registerer) *Storage {
 		consistent    = counters(r, "apiserver_watch_cache_consistent_read_total", "[ALPHA] Consistent reads from the cache, by whether it became fresh in time.", "group", "resource", "success", "fallback")
 		revision      = gauges(r, "apiserver_watch_cache_resource_version", "[ALPHA] The newest revision in the cache, its last 15 digits.", "group", "resource")
 		wait          = histograms(r, "apiserver_watch_cache_read_wait_seconds", "[ALPHA] How long reads waited for the cache to become fresh enough.", []float64{.005, .025, .05, .1, .2, .4, .6, .8, 1, 1.25, 1.5, 2, 3}, "group", "resource")
-		initEvents    = counters(r, "apiserver_init_events_total", "[ALPHA] Objects sent to watchers as their initial state.", "group", "resource")
 		terminated    = counters(r, "apiserver_terminated_watchers_total", "[ALPHA] Watchers that fell behind the history and were ended.", "group", "resource")
 		capacity      = gauges(r, "watch_cache_capacity", "[ALPHA] Changes that the history of a resource can hold.", "group", "resource")
 	)
@@ -90,7 +86,6 @@ func newStorage(r prometheus.Registerer) *Storage {
 				cacheReceived:     cacheReceived.WithLabelValues(g, res),
 				dispatched:        dispatched.WithLabelValues(g, res),
 				initialized:       initialized.WithLabelValues(g, res),
-				initEvents:        initEvents.WithLabelValues(g, res),
 				terminated:        terminated.WithLabelValues(g, res),
 				decodeErrors:      decode.WithLabelValues(g, res),
 				fresh:             consistent.WithLabelValues(g, res, "true", "false"),
@@ -101,8 +96,6 @@ func newStorage(r prometheus.Registerer) *Storage {
 				deprecatedObjects: deprecated.WithLabelValues(dotted),
 				bytes:             bytes.WithLabelValues(g, res),
 				wait:              wait.WithLabelValues(g, res),
-				lists:             lists.WithLabelValues(g, res),
-				listed:            listed.WithLabelValues(g, res),
 			}
 		}),
 	}
@@ -170,13 +163,6 @@ func (s *Storage) Initialized(group, resource string) {
 	}
 }
 
-// InitialEvents counts objects sent to a new watcher as its initial state.
-func (s *Storage) InitialEvents(group, resource string, n int) {
-	if s != nil {
-		s.caches.get(groupResource{group, resource}).initEvents.Add(float64(n))
-	}
-}
-
 // WatchersTerminated counts one watcher that fell off the history.
 func (s *Storage) WatchersTerminated(group, resource string) {
 	if s != nil {
@@ -203,16 +189,6 @@ func (s *Storage) ConsistentRead(group, resource string, wait time.Duration, fre
 	} else {
 		i.stale.Inc()
 	}
-}
-
-// Listed counts one list served from the cache, with the number of objects it returned.
-func (s *Storage) Listed(group, resource string, objects int) {
-	if s == nil {
-		return
-	}
-	i := s.caches.get(groupResource{group, resource})
-	i.lists.Inc()
-	i.listed.Add(float64(objects))
 }
 
 // DecodeError counts a stored object that could not be decoded.

@@ -14,6 +14,7 @@ type exchange struct {
 	request handler.Request
 	context requestContext
 	writer  hijackableWriter
+	http1   bool
 	// The values of the headers that every answer has.
 	auditID, cacheControl [1]string
 }
@@ -38,7 +39,7 @@ func withAuditID() filter {
 			x.context.request = rq
 			x.context.parent = handler.WithRequest(r.Context(), rq)
 			r = r.WithContext(&x.context)
-			if r.ProtoMajor == 1 {
+			if x.http1 = r.ProtoMajor == 1; x.http1 {
 				next.ServeHTTP(&x.writer, r)
 			} else {
 				next.ServeHTTP(&x.writer.responseWriter, r)

@@ -16,10 +16,9 @@ func newIdentityHeaders(c *Config) *identityHeaders {
 	}
 	for _, names := range [][]string{h.names, h.prefixes} {
 		for _, name := range names {
-			if name == "" {
-				panic("building the handler chain: an identity header has no name")
+			if name != "" {
+				h.initials[plain(name[0])] = true
 			}
-			h.initials[plain(name[0])] = true
 		}
 	}
 	return h
@@ -41,7 +40,7 @@ func (h *identityHeaders) matches(name string) bool {
 		}
 	}
 	for _, prefix := range h.prefixes {
-		if hasPlainPrefix(name, prefix) {
+		if prefix != "" && hasPlainPrefix(name, prefix) {
 			return true
 		}
 	}

@@ -26,8 +26,16 @@ func withMetrics(m *metrics.Metrics) filter {
 				}
 				defer func() { ended() }()
 			}
-			code := http.StatusInternalServerError // what a panic is answered with
+			returned := false
 			defer func() {
+				code := rw.status
+				switch {
+				case code != 0:
+				case returned:
+					code = http.StatusOK
+				default:
+					code = http.StatusInternalServerError // what a panic is answered with
+				}
 				c := callOf(r, rq, code)
 				took := time.Since(rq.ReceivedAt)
 				m.Requests.Done(c, metrics.Outcome{Code: code, Took: took, Size: rw.size, Body: r.ContentLength})
@@ -39,9 +47,7 @@ func withMetrics(m *metrics.Metrics) filter {
 				}
 			}()
 			next.ServeHTTP(w, r)
-			if code = rw.status; code == 0 {
-				code = http.StatusOK
-			}
+			returned = true
 		})
 	}
 }

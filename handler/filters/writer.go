@@ -215,7 +215,10 @@ func (w *responseWriter) expire() {
 	switch {
 	case w.state.CompareAndSwap(open, expired):
 		// From here on the handler touches neither the inner writer nor its headers.
-		w.inner.Header().Set("Connection", "close")
+		if w.exchange.http1 {
+			// Nothing can follow on this connection until the handler returns. On HTTP/2 other requests share it.
+			w.inner.Header().Set("Connection", "close")
+		}
 		// The request is not shown to WriteError: the handler may be changing its headers.
 		handler.WriteError((*lateWriter)(w), nil, errTimeout)
 		server.Flush()
