@@ -28,27 +28,30 @@ func withMetrics(m *metrics.Metrics) filter {
 			}
 			returned := false
 			defer func() {
-				code := rw.status
-				switch {
-				case code != 0:
-				case returned:
-					code = http.StatusOK
-				default:
-					code = http.StatusInternalServerError // what a panic is answered with
+				if returned {
+					rw.finish() // an empty answer is a 200
 				}
-				c := callOf(r, rq, code)
-				took := time.Since(rq.ReceivedAt)
-				m.Requests.Done(c, metrics.Outcome{Code: code, Took: took, Size: rw.size, Body: r.ContentLength})
-				if mode, ok := handler.QueryValue(r.URL.RawQuery, "fieldValidation"); ok && !rq.IsReadOnly() {
-					m.Requests.FieldValidation(mode, took)
-				}
-				if rq.User != nil && rq.User.GetName() == user.APIServerUser {
-					m.Requests.Self(c)
-				}
+				count(m, r, rq, rw)
 			}()
 			next.ServeHTTP(w, r)
 			returned = true
 		})
+	}
+}
+
+// count counts a request that has ended.
+func count(m *metrics.Metrics, r *http.Request, rq *handler.Request, rw *responseWriter) {
+	code := rw.status
+	if code == 0 {
+		code = http.StatusInternalServerError // what the panic will be answered with
+	}
+	c, took := callOf(r, rq, code), time.Since(rq.ReceivedAt)
+	m.Requests.Done(c, metrics.Outcome{Code: code, Took: took, Size: rw.size, Body: r.ContentLength})
+	if mode, ok := handler.QueryValue(r.URL.RawQuery, "fieldValidation"); ok && !rq.IsReadOnly() {
+		m.Requests.FieldValidation(mode, took)
+	}
+	if rq.User != nil && rq.User.GetName() == user.APIServerUser {
+		m.Requests.Self(c)
 	}
 }
 
