@@ -117,7 +117,7 @@ type writeQuery struct {
 	fieldValidation string
 }
 
-func parseWrite(r *http.Request, query url.Values) writeQuery {
+func parseWrite(query url.Values) writeQuery {
 	q := writeQuery{
 		dryRun:          query["dryRun"],
 		fieldManager:    query.Get("fieldManager"),
@@ -130,7 +130,7 @@ func parseWrite(r *http.Request, query url.Values) writeQuery {
 }
 
 func parseCreate(r *http.Request, query url.Values) (*metav1.CreateOptions, error) {
-	q := parseWrite(r, query)
+	q := parseWrite(query)
 	opts := &metav1.CreateOptions{DryRun: q.dryRun, FieldManager: q.fieldManager, FieldValidation: q.fieldValidation}
 	if err := invalidOptions("CreateOptions", metavalidation.ValidateCreateOptions(opts)); err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func parseCreate(r *http.Request, query url.Values) (*metav1.CreateOptions, erro
 }
 
 func parseUpdate(r *http.Request, query url.Values) (*metav1.UpdateOptions, error) {
-	q := parseWrite(r, query)
+	q := parseWrite(query)
 	opts := &metav1.UpdateOptions{DryRun: q.dryRun, FieldManager: q.fieldManager, FieldValidation: q.fieldValidation}
 	if err := invalidOptions("UpdateOptions", metavalidation.ValidateUpdateOptions(opts)); err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func parseUpdate(r *http.Request, query url.Values) (*metav1.UpdateOptions, erro
 }
 
 func parsePatch(r *http.Request, query url.Values, patchType types.PatchType) (*metav1.PatchOptions, error) {
-	q := parseWrite(r, query)
+	q := parseWrite(query)
 	opts := &metav1.PatchOptions{DryRun: q.dryRun, FieldManager: q.fieldManager, FieldValidation: q.fieldValidation}
 	if values, given := query["force"]; given {
 		force := queryBool(values)
