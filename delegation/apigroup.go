@@ -96,6 +96,7 @@ func (s *GenericAPIServer) installVersions(root string, group *APIGroupInfo) err
 			Metrics:           s.config.Metrics.Requests,
 			MinRequestTimeout: s.config.MinRequestTimeout,
 			Stopping:          s.config.Lifecycle.WatchesTerminating.Signaled(),
+			Authorizer:        s.config.Authorizer,
 		})
 		if err := s.Handler.Add(ws); err != nil {
 			return err

@@ -40,10 +40,10 @@ func TestBadRequestsGetTheirStatus(t *testing.T) {
 		{"a verb that is not there", "PUT", "/api/v1/namespaces/default/configmaps", "application/json", `{}`, 405, "MethodNotAllowed"},
 		{"an answer nobody can write", "GET", "GETAS:image/png " + maps, "", "", 406, "NotAcceptable"},
 		{"double slashes", "GET", "/api/v1//configmaps", "", "", 404, "NotFound"},
-		{"dots as a namespace", "GET", "/api/v1/namespaces/../configmaps", "", "", 400, "BadRequest"},
-		{"dots as a name", "GET", maps + "/..", "", "", 400, "BadRequest"},
+		{"dots as a namespace", "GET", "/api/v1/namespaces/../configmaps", "", "", 404, "NotFound"},
+		{"dots as a name", "GET", maps + "/..", "", "", 404, "NotFound"},
 		{"dots at a root", "GET", "/api/../apis", "", "", 404, "NotFound"},
-		{"an escaped percent sign as a name", "GET", maps + "/%25", "", "", 400, "BadRequest"},
+		{"an escaped percent sign as a name", "GET", maps + "/%25", "", "", 404, "NotFound"},
 		{"an escaped slash that separates", "GET", maps + "%2Fnothing", "", "", 404, "NotFound"},
 		{"a very long name", "GET", maps + "/" + strings.Repeat("a", 4000), "", "", 404, "NotFound"},
 		{"an unknown root", "GET", "/nowhere", "", "", 404, ""},
@@ -136,6 +136,32 @@ func TestAUserMayDoWhatRBACSays(t *testing.T) {
 	}
 	if _, errs, err := bob.tryKubectl(t, "", "get", "configmaps", "--as", "root"); err == nil || !strings.Contains(errs, "cannot impersonate") {
 		t.Errorf("bob impersonates root: %v %s", err, errs)
+	}
+}
+
+// A PUT that would create needs the verb create too, or update would be enough to make new roles.
+func TestAnUpdateThatCreatesNeedsCreate(t *testing.T) {
+	p := startPortico(t)
+	p.kubectl(t, "create", "role", "updater", "--verb=get,update", "--resource=leases.coordination.k8s.io")
+	p.kubectl(t, "create", "rolebinding", "erin-updates", "--role=updater", "--user=erin")
+	erin := p.as(t, "erin")
+	erin.untilKubectl(t, "yes", "auth", "can-i", "update", "leases.coordination.k8s.io")
+	const lease = `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"new","namespace":"default"}}`
+	put := func(client *http.Client) int {
+		request, _ := http.NewRequest("PUT", p.url+"/apis/coordination.k8s.io/v1/namespaces/default/leases/new", strings.NewReader(lease))
+		request.Header.Set("Content-Type", "application/json")
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	if code := put(p.clientAs(t, "erin")); code != http.StatusForbidden {
+		t.Errorf("PUT by a user who may only update: got %d, want 403", code)
+	}
+	if code := put(p.client(t)); code != http.StatusCreated {
+		t.Errorf("PUT by the administrator: got %d, want 201", code)
 	}
 }
 
