@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDirVariable); dir != "" {
 		crashChild(dir) // never returns
 	}
+	if dir := os.Getenv(etcdDirVariable); dir != "" {
+		etcdChild(dir) // never returns
+	}
 	os.Exit(run(m))
 }
 
