@@ -206,6 +206,7 @@ func TestFramesAreMadeOnce(t *testing.T) {
 
 func TestWatchOfALostRevisionIsErrCompacted(t *testing.T) {
 	onEngines(t, func(t *testing.T, s *storage.Store) {
+		create(t, resource(t, s), "a", "x", "1") // so that revision 1 is in the past of any store
 		c := resource(t, s)
 		if _, err := c.Watch(t.Context(), "", 1); !errors.Is(err, storage.ErrCompacted) {
 			t.Errorf("Watch from before the cache was filled: got %v, want ErrCompacted", err)
