@@ -24,6 +24,7 @@ type follower interface {
 // and must not be changed.
 type Services struct {
 	services, slices, endpoints follower
+	synced                      chan struct{}
 
 	mu         sync.RWMutex
 	byName     map[types.NamespacedName]*corev1.Service
@@ -38,6 +39,7 @@ func newServices(services, slices, endpoints follower) *Services {
 		services:   services,
 		slices:     slices,
 		endpoints:  endpoints,
+		synced:     make(chan struct{}),
 		byName:     make(map[types.NamespacedName]*corev1.Service),
 		slicesOf:   make(map[types.NamespacedName][]*discoveryv1.EndpointSlice),
 		ownerOf:    make(map[types.NamespacedName]types.NamespacedName),
@@ -76,13 +78,17 @@ func (s *Services) OnChange(f func(namespace, service string)) {
 	s.listeners = append(s.listeners, f)
 }
 
-// Run follows the registry until ctx ends. It calls synced when everything that was stored at the
-// start is in the index.
-func (s *Services) Run(ctx context.Context, synced func()) error {
+// Synced is closed when everything that was stored at the start is in the index. A service that is
+// missing before may only not be known yet.
+func (s *Services) Synced() <-chan struct{} { return s.synced }
+
+// Run follows the registry until ctx ends. It calls started once, when Synced is closed.
+func (s *Services) Run(ctx context.Context, started func()) error {
 	var done atomic.Int32
 	oneSynced := func() {
 		if done.Add(1) == 3 {
-			synced()
+			close(s.synced)
+			started()
 		}
 	}
 	return runAll(ctx,

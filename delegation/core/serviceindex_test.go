@@ -59,8 +59,14 @@ func TestTheServiceIndexFollowsSlicesFromServiceToService(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	synced, ended := make(chan struct{}), make(chan error)
+	select {
+	case <-index.Synced():
+		t.Error("the index is called complete before it is followed")
+	default:
+	}
 	go func() { ended <- index.Run(ctx, func() { close(synced) }) }()
 	<-synced
+	<-index.Synced()
 
 	for _, step := range []struct {
 		name    string
