@@ -98,10 +98,10 @@ func (f *namespaceFurniture) Run(ctx context.Context, started func()) error {
 			}, started)
 		},
 		func(ctx context.Context) error {
-			return f.objects.Follow(ctx, func(change registry.Change) {
+			return f.objects.FollowNamed(ctx, f.name, func(change registry.Change) {
 				// What is new is ours or is looked at when its namespace is.
 				object, err := meta.Accessor(change.Object)
-				if err == nil && object.GetName() == f.name && (change.Deleted || change.Old != nil) {
+				if err == nil && (change.Deleted || change.Old != nil) {
 					queue.add(object.GetNamespace())
 				}
 			}, func() {})

@@ -57,8 +57,8 @@ func (p *trustPublisher) Run(ctx context.Context, started func()) error {
 }
 
 func (p *trustPublisher) followMap(ctx context.Context) error {
-	return p.configMaps.Follow(ctx, func(change registry.Change) {
-		if cm := change.Object.(*corev1.ConfigMap); cm.Namespace == metav1.NamespaceSystem && cm.Name == trustMapName {
+	return p.configMaps.FollowNamed(ctx, trustMapName, func(change registry.Change) {
+		if change.Object.(*corev1.ConfigMap).Namespace == metav1.NamespaceSystem {
 			p.note()
 		}
 	}, func() {})

@@ -21,7 +21,28 @@ type Change struct {
 // Follow calls on for every object there is and then for each change, decoded, in order, until ctx ends. synced is
 // called once, after the first state has been delivered. For controllers and in-memory indexes. It re-lists by itself after falling behind.
 func (s *Store) Follow(ctx context.Context, on func(ev Change), synced func()) error {
-	f := &follower{store: s, on: on, known: map[string]*storage.Object{}}
+	return newFollower(s, "", on).run(ctx, synced)
+}
+
+// FollowNamed is Follow for the objects of one name, in whatever namespace they are. The others are not even
+// decoded: a controller that cares for one config map must not make every write of another dearer.
+func (s *Store) FollowNamed(ctx context.Context, name string, on func(ev Change), synced func()) error {
+	return newFollower(s, name, on).run(ctx, synced)
+}
+
+// follower remembers the last state of each object it has told of: after a gap it can say what has changed.
+type follower struct {
+	store *Store
+	name  string // of the objects to tell of; empty for all
+	on    func(ev Change)
+	known map[string]*storage.Object
+}
+
+func newFollower(s *Store, name string, on func(ev Change)) *follower {
+	return &follower{store: s, name: name, on: on, known: map[string]*storage.Object{}}
+}
+
+func (f *follower) run(ctx context.Context, synced func()) error {
 	for {
 		cursor, err := f.catchUp(ctx)
 		if err != nil {
@@ -45,13 +66,6 @@ func ended(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	return fmt.Errorf("following a resource: %w", err)
-}
-
-// follower remembers the last state of each object it has told of: after a gap it can say what has changed.
-type follower struct {
-	store *Store
-	on    func(ev Change)
-	known map[string]*storage.Object
 }
 
 // catchUp tells what differs between what is known and what is stored, and returns a cursor on what follows.
@@ -102,8 +116,11 @@ func (f *follower) follow(ctx context.Context, cursor *storage.Cursor) error {
 	}
 }
 
-// tell decodes one change and passes it on.
+// tell decodes one change and passes it on, if it is to be told of.
 func (f *follower) tell(o, old *storage.Object, deleted bool) error {
+	if f.name != "" && o.Name() != f.name {
+		return nil
+	}
 	change := Change{Deleted: deleted}
 	var err error
 	if change.Object, err = f.store.decode(o); err != nil {

@@ -288,6 +288,41 @@ func TestFollowTellsEverythingInOrder(t *testing.T) {
 	}
 }
 
+func TestFollowNamedTellsOfNothingElse(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	s := open(t, configMaps())
+	fill(t, s, 2, "demo")
+	ctx, cancel := context.WithCancel(t.Context())
+	var told []string
+	synced := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		err := s.FollowNamed(ctx, "c001", func(ev registry.Change) {
+			c := ev.Object.(*corev1.ConfigMap)
+			told = append(told, fmt.Sprintf("%s/%s deleted=%t old=%t", c.Namespace, c.Name, ev.Deleted, ev.Old != nil))
+			if ev.Deleted {
+				cancel()
+			}
+		}, func() { close(synced) })
+		if err != context.Canceled {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+	})
+	<-synced
+	fill(t, s, 2, "later")
+	change(t, s, "c000", relabel("x"))
+	for _, name := range []string{"c000", "c001"} {
+		if _, _, err := s.Delete(t.Context(), "demo", name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	running.Wait()
+	want := "demo/c001 deleted=false old=false, later/c001 deleted=false old=false, demo/c001 deleted=true old=true"
+	if got := strings.Join(told, ", "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 	s := open(t, configMaps())
 	fill(t, s, 1, "demo")
