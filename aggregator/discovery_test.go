@@ -198,3 +198,36 @@ func TestOlderDiscovery(t *testing.T) {
 		t.Errorf("GET of an unknown group = %d, want 404", got.code)
 	}
 }
+
+func TestPriorityOutlivesAChangeOfTheServer(t *testing.T) {
+	h := newHouse(t, "")
+	former, next := newWardle(t, false), newWardle(t, false)
+	h.services.serve(t, "former", former.address)
+	h.services.serve(t, "next", next.address)
+	first := remoteAPIService("wardle.example.com", "v1alpha1", "former")
+	first.Spec.GroupPriorityMinimum = 19000 // before every group but our own
+	h.create(first)
+	h.eventually("True", func() bool { return h.condition(wardle).Status == "True" })
+
+	changed := h.apiService(wardle)
+	changed.Spec.Service.Name = "next"
+	h.update(changed)
+	h.eventually("the other service to be asked", func() bool { return len(next.requests("/apis")) > 0 })
+	if got := h.groups()[1]; got != "wardle.example.com" {
+		t.Errorf("groups in the order of their priorities = %q, want wardle.example.com second", h.groups())
+	}
+}
+
+// groups are the names in the older list of groups.
+func (h *house) groups() []string {
+	h.t.Helper()
+	list := &metav1.APIGroupList{}
+	if err := json.Unmarshal([]byte(h.get("/apis").body), list); err != nil {
+		h.t.Fatal(err)
+	}
+	names := make([]string, len(list.Groups))
+	for i, g := range list.Groups {
+		names[i] = g.Name
+	}
+	return names
+}

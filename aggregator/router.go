@@ -175,8 +175,8 @@ func (c *router) replace(p *handler.Paths, removed, added []*route) {
 // update gives rt the state that s describes.
 func (c *router) update(ctx context.Context, rt *route, s *apiregistrationv1.APIService) {
 	former := rt.service.Swap(s)
-	c.manager.SetGroupVersionPriority(metav1.GroupVersion(rt.gv), int(s.Spec.GroupPriorityMinimum), int(s.Spec.VersionPriority))
 	if former != nil && former.UID == s.UID && sameServer(former, s) {
+		c.prioritize(rt, s)
 		// Somebody else's status, or one that was stored too late, is put right.
 		if v := rt.verdict.Load(); v != nil && !v.matches(s) {
 			c.availability.recheck(ctx, rt)
@@ -188,7 +188,12 @@ func (c *router) update(ctx context.Context, rt *route, s *apiregistrationv1.API
 	if !isLocal(s) {
 		c.connect(ctx, rt, s)
 	}
+	c.prioritize(rt, s) // after disconnect, with which discovery may have forgotten it
 	c.availability.watch(ctx, rt)
+}
+
+func (c *router) prioritize(rt *route, s *apiregistrationv1.APIService) {
+	c.manager.SetGroupVersionPriority(metav1.GroupVersion(rt.gv), int(s.Spec.GroupPriorityMinimum), int(s.Spec.VersionPriority))
 }
 
 func (c *router) connect(ctx context.Context, rt *route, s *apiregistrationv1.APIService) {
