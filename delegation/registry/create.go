@@ -115,6 +115,9 @@ func (s *Store) put(ctx context.Context, obj runtime.Object, m metav1.Object, dr
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkReadable(body); err != nil {
+		return nil, err
+	}
 	return s.cache.Create(ctx, m.GetNamespace(), m.GetName(), body, s.res.Strategy.TTL)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/delegation/storage"
 )
@@ -85,18 +86,12 @@ func (f *follower) catchUp(ctx context.Context) (*storage.Cursor, error) {
 	snapshot.Ascend("", "", func(o *storage.Object) bool {
 		delete(gone, o.Key())
 		if known := f.known[o.Key()]; known == nil || known.ResourceVersion() != o.ResourceVersion() {
-			err = f.tell(o, known, false)
+			f.tell(ctx, o, false)
 		}
-		return err == nil
+		return true
 	})
 	for _, o := range gone {
-		if err == nil {
-			err = f.tell(o, o, true)
-		}
-	}
-	if err != nil {
-		cursor.Close()
-		return nil, err
+		f.tell(ctx, o, true)
 	}
 	return cursor, nil
 }
@@ -109,33 +104,37 @@ func (f *follower) follow(ctx context.Context, cursor *storage.Cursor) error {
 			return err
 		}
 		for _, e := range events {
-			if err := f.tell(e.Object, e.Previous, e.Type == watch.Deleted); err != nil {
-				return err
-			}
+			f.tell(ctx, e.Object, e.Type == watch.Deleted)
 		}
 	}
 }
 
-// tell decodes one change and passes it on, if it is to be told of.
-func (f *follower) tell(o, old *storage.Object, deleted bool) error {
+// tell decodes one change and passes it on, if it is to be told of. An object that is stored and cannot be
+// decoded, because another program wrote it, must not keep a controller from all others: it is logged, and
+// stays as it was told of last until it can be decoded again or is deleted.
+func (f *follower) tell(ctx context.Context, o *storage.Object, deleted bool) {
 	if f.name != "" && o.Name() != f.name {
-		return nil
+		return
 	}
 	change := Change{Deleted: deleted}
-	var err error
-	if change.Object, err = f.store.decode(o); err != nil {
-		return err
-	}
-	if old != nil {
-		if change.Old, err = f.store.decode(old); err != nil {
-			return err
-		}
+	last := f.known[o.Key()]
+	if last != nil {
+		change.Old, _ = f.store.decode(last) // it could be decoded before
 	}
 	if deleted {
 		delete(f.known, o.Key())
-	} else {
+	}
+	var err error
+	switch change.Object, err = f.store.decode(o); {
+	case err == nil:
+	case deleted && last != nil:
+		change.Object = change.Old
+	default:
+		klog.FromContext(ctx).Error(err, "A stored object is passed over", "revision", o.ResourceVersion())
+		return
+	}
+	if !deleted {
 		f.known[o.Key()] = o
 	}
 	f.on(change)
-	return nil
 }

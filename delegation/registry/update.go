@@ -112,6 +112,9 @@ func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, ol
 			return nil, err
 		}
 	}
+	if err := s.checkReadable(body); err != nil {
+		return nil, err
+	}
 	if dryRun {
 		return obj, nil
 	}
