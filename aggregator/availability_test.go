@@ -130,6 +130,18 @@ func TestUnchangedConditionIsNotWritten(t *testing.T) {
 	}
 }
 
+func TestNewProxyCertificateIsTriedAtOnce(t *testing.T) {
+	h := newHouse(t, "")
+	e := newWardle(t, false)
+	h.services.serve(t, "api", e.address)
+	h.create(remoteAPIService("wardle.example.com", "v1alpha1", "api"))
+	h.eventually("Passed", func() bool { return h.condition(wardle).Reason == "Passed" })
+
+	e.answer("/apis/wardle.example.com/v1alpha1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	h.certificateChanged()
+	h.eventually("the server's no to the new certificate", func() bool { return h.condition(wardle).Reason == "FailedDiscoveryCheck" })
+}
+
 func TestHangingServerHurtsNobodyElse(t *testing.T) {
 	h := newHouse(t, "")
 	release := make(chan struct{})

@@ -28,7 +28,10 @@ type Config struct {
 	// ProxyClientCert is the certificate by which remote servers know this front door, asked from
 	// memory on every request. Nil shows them none, and they then take every user for anonymous.
 	ProxyClientCert func() (*tls.Certificate, error)
-	Metrics         *metrics.Aggregator
+	// SubscribeProxyClientCert has on called after that certificate has changed, so that every remote
+	// server is asked at once whether it believes the new one. Nil leaves it to the periodic check.
+	SubscribeProxyClientCert func(on func())
+	Metrics                  *metrics.Aggregator
 	// Now is the clock of conditions and ages; nil means time.Now.
 	Now func() time.Time
 }

@@ -39,6 +39,8 @@ type house struct {
 	metrics  *metrics.Metrics
 	server   *aggregator.Server
 	stop     func()
+
+	certificateChanged func()
 }
 
 // newHouse starts a house on the store in dir, or on an empty one.
@@ -83,6 +85,8 @@ func newHouse(t *testing.T, dir string) *house {
 		Services:          h.services,
 		SubscribeServices: h.services.subscribe,
 		Metrics:           m.Aggregator,
+
+		SubscribeProxyClientCert: func(on func()) { h.certificateChanged = on },
 	}, generic, middle)
 	if err != nil {
 		t.Fatal(err)

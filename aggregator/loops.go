@@ -44,10 +44,21 @@ func (lp *loop) run(ctx context.Context, body func(ctx context.Context, kick <-c
 func (l *loops[K]) kick(key K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lp, ok := l.running[key]
-	if !ok {
-		return
+	if lp, ok := l.running[key]; ok {
+		lp.lookAgain()
 	}
+}
+
+// kickAll has every loop look again soon.
+func (l *loops[K]) kickAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, lp := range l.running {
+		lp.lookAgain()
+	}
+}
+
+func (lp *loop) lookAgain() {
 	select {
 	case lp.kick <- struct{}{}:
 	default:

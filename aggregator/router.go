@@ -256,3 +256,9 @@ func (c *router) serviceChanged(namespace, name string) {
 		}
 	}
 }
+
+// certificateChanged has every remote server looked at again: we are somebody else to it now.
+func (c *router) certificateChanged() {
+	c.availability.loops.kickAll()
+	c.catalogs.loops.kickAll()
+}

@@ -110,6 +110,9 @@ func (s *Server) install() error {
 	if s.cfg.SubscribeServices != nil {
 		s.cfg.SubscribeServices(s.router.serviceChanged)
 	}
+	if s.cfg.SubscribeProxyClientCert != nil {
+		s.cfg.SubscribeProxyClientCert(s.router.certificateChanged)
+	}
 	return s.installHooks()
 }
 
