@@ -203,6 +203,11 @@ func TestStatusIsWrittenThroughItsOwnDoor(t *testing.T) {
 	// A kind that may be created by an update is, and says so.
 	want(t, 201, call(t, srv, "PUT", path+"/new", `{"metadata":{"name":"new"}}`))
 	want(t, 404, call(t, srv, "PUT", path+"/other/status", `{"metadata":{"name":"other"}}`))
+	// But not in the place of an object that the client knew and that is gone: a leader must not revive its lease.
+	a := want(t, 409, call(t, srv, "PUT", path+"/gone", `{"metadata":{"name":"gone","uid":"u1","resourceVersion":"7"}}`))
+	if got := a.status(t).Message; !strings.Contains(got, "UID in precondition: u1") {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestFinalizersKeepAnObject(t *testing.T) {

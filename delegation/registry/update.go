@@ -61,8 +61,8 @@ func (s *Store) tryUpdate(ctx context.Context, d *door, namespace, name string, 
 	return obj, false, err
 }
 
-// createByUpdate stores what an update of a missing object makes. The version and identity that the client
-// saw belonged to an object that is gone.
+// createByUpdate stores what an update of a missing object makes. A client that names the object by its UID
+// wants that one, which is gone, and no other.
 func (s *Store) createByUpdate(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, error) {
 	obj, err := transform(ctx, nil)
 	if err != nil {
@@ -71,6 +71,9 @@ func (s *Store) createByUpdate(ctx context.Context, namespace, name string, tran
 	m, err := meta.Accessor(obj)
 	if err != nil {
 		return nil, fmt.Errorf("creating %s: %w", s.gr, err)
+	}
+	if uid := m.GetUID(); uid != "" {
+		return nil, s.preconditionFailed(name, "UID", string(uid), "")
 	}
 	m.SetName(name)
 	m.SetResourceVersion("")
