@@ -29,6 +29,12 @@ func (g *watchGroup) join(cancel context.CancelFunc) (leave func()) {
 	m := &member{cancel: cancel}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	select {
+	case <-g.stopping: // who was there has been told already
+		cancel()
+		return func() {}
+	default:
+	}
 	g.cancels[m] = struct{}{}
 	if g.empty == nil {
 		g.empty = make(chan struct{})

@@ -24,13 +24,20 @@ func TestStoppingEndsEveryWatch(t *testing.T) {
 	if left.Err() != nil {
 		t.Error("a watch that had left was cancelled")
 	}
+
+	// Who comes while the server stops is ended, too, whether or not others are still about to leave.
+	comesLate := func() {
+		late, cancelLate := context.WithCancel(t.Context())
+		leave := group.Join(cancelLate)
+		defer leave()
+		if late.Err() == nil {
+			t.Error("a watch that came late was not ended")
+		}
+	}
+	comesLate()
 	leaveFirst()
 	leaveSecond()
-
-	late, cancelLate := context.WithCancel(t.Context())
-	leave := group.Join(cancelLate)
-	<-late.Done() // who comes while the server stops is ended, too
-	leave()
+	comesLate()
 }
 
 func TestAGroupWithoutWatchesHasNoGoroutine(t *testing.T) {
