@@ -129,7 +129,7 @@ func (d *patchedDocument) add(path []string, value any) error {
 			c[key] = value
 			return c, nil
 		case []any:
-			i, err := listIndex(key, len(c)+1)
+			i, err := placeInList(key, len(c))
 			if err != nil {
 				return nil, err
 			}

@@ -49,15 +49,18 @@ func withChild(container any, key string, value any) any {
 	return container
 }
 
-// listIndex reads an index below end; "-" is the place behind the last element.
+// placeInList reads where a list of length n is added to; "-" is the place behind the last element.
+func placeInList(key string, n int) (int, error) {
+	if key == "-" {
+		return n, nil
+	}
+	return listIndex(key, n+1)
+}
+
+// listIndex reads an index below end.
 func listIndex(key string, end int) (int, error) {
 	i, err := strconv.Atoi(key)
 	switch {
-	case key == "-":
-		i, err = end-1, nil
-		if end == 0 {
-			return 0, errors.New("the list is empty")
-		}
 	case err != nil, key[0] == '+', key[0] == '-', key[0] == '0' && len(key) > 1:
 		return 0, fmt.Errorf("%q is no index of a list", key)
 	case i >= end:
