@@ -49,14 +49,5 @@ func (b *bound[K, V]) get(key K) V {
 	return v
 }
 
-// forget drops what is bound to key.
-func (b *bound[K, V]) forget(key K) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	next := maps.Clone(*b.table.Load())
-	delete(next, key)
-	b.table.Store(&next)
-}
-
 // size is the number of keys.
 func (b *bound[K, V]) size() int { return len(*b.table.Load()) }
