@@ -43,8 +43,10 @@ func rewriteHeader(r *http.Request, who user.Info, auditID string) {
 	for key, extra := range who.GetExtra() {
 		if len(extra) > 0 {
 			name := extraHeader(key)
-			// Keys that differ only in case meet in one header.
-			header[name] = append(header[name][:len(header[name]):len(header[name])], extra...)
+			if met := header[name]; met != nil { // keys that differ only in case meet in one header
+				extra = append(met[:len(met):len(met)], extra...)
+			}
+			header[name] = extra
 		}
 	}
 
@@ -127,8 +129,8 @@ const upperHex = "0123456789ABCDEF"
 // hold, and the percent sign itself, are percent-escaped; readers lower-case the name before they
 // unescape it, so the canonical form loses nothing that upstream would keep.
 func extraHeader(key string) string {
-	name := make([]byte, len(headerExtraPrefix), len(headerExtraPrefix)+len(key)+16)
-	copy(name, headerExtraPrefix)
+	var short [96]byte
+	name := append(short[:0], headerExtraPrefix...)
 	for i := 0; i < len(key); i++ {
 		if b := key[i]; isToken(b) && b != '%' {
 			name = append(name, b)
@@ -136,7 +138,19 @@ func extraHeader(key string) string {
 			name = append(name, '%', upperHex[b>>4], upperHex[b&15])
 		}
 	}
-	return http.CanonicalHeaderKey(string(name))
+	canonicalize(name)
+	return string(name)
+}
+
+// canonicalize is http.CanonicalHeaderKey in place, for names that have been checked.
+func canonicalize(name []byte) {
+	first := true
+	for i, b := range name {
+		if first && 'a' <= b && b <= 'z' || !first && 'A' <= b && b <= 'Z' {
+			name[i] = b ^ 0x20
+		}
+		first = b == '-'
+	}
 }
 
 // isToken tells whether b may stand in a header name (RFC 9110, 5.6.2).
