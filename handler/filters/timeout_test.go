@@ -5,12 +5,16 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/portico-api/portico/handler"
+	"github.com/portico-api/portico/handler/filters"
 )
 
 func TestTimeoutAnswersWhenTheHandlerDoesNot(t *testing.T) {
@@ -96,4 +100,33 @@ func TestTimeoutCutsAnAnswerThatHasBegun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One alarm serves one request after the other without being stopped in between.
+func TestDeadlinesOfEarlierRequestsDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := filters.DefaultBuildHandlerChain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			took, _ := handler.QueryValue(r.URL.RawQuery, "takes")
+			d, _ := time.ParseDuration(took)
+			time.Sleep(d)
+			io.WriteString(w, "ok")
+		}), config())
+		for _, c := range []struct {
+			query string
+			want  int
+		}{
+			{"timeout=1s&takes=0s", 200},
+			{"timeout=10s&takes=5s", 200}, // the first deadline passes meanwhile
+			{"timeout=10s&takes=20s", 504},
+			{"timeout=30s&takes=0s", 200},
+			{"timeout=1s&takes=2s", 504}, // sooner than the one before
+			{"timeout=10s&takes=9s", 200},
+		} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/nodes?"+c.query, nil))
+			if w.Code != c.want {
+				t.Errorf("%s: got %d, want %d", c.query, w.Code, c.want)
+			}
+		}
+	})
 }
