@@ -175,7 +175,8 @@ func (e *endpoint) respondObject(w http.ResponseWriter, r *http.Request, status 
 	return e.respondStored(w, r, status, enc, body)
 }
 
-var statusKind = metav1.SchemeGroupVersion.WithKind("Status").GroupKind().WithVersion("v1")
+// statusKind is how every client expects a Status: of the core group, although its type is of meta.k8s.io.
+var statusKind = schema.GroupVersionKind{Version: "v1", Kind: "Status"}
 
 // decodeBody reads the object in a request's body and settles what unknown and double fields mean.
 func (e *endpoint) decodeBody(w http.ResponseWriter, r *http.Request, validation string) (runtime.Object, error) {
