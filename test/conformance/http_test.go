@@ -11,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json" // numbers become int64, as unstructured objects have them
 	"sigs.k8s.io/yaml"
 )
 
@@ -78,7 +79,7 @@ func (s *server) must(t *testing.T, code int, x exchange) reply {
 func (r reply) object(t *testing.T) *unstructured.Unstructured {
 	t.Helper()
 	u := &unstructured.Unstructured{}
-	if err := json.Unmarshal(r.body, &u.Object); err != nil {
+	if err := utiljson.Unmarshal(r.body, &u.Object); err != nil {
 		t.Fatalf("the answer is no JSON object: %v: %s", err, cut(r.body))
 	}
 	return u
@@ -163,7 +164,6 @@ func (f frame) told() string {
 type stream struct {
 	response *http.Response
 	lines    *bufio.Reader
-	cancel   context.CancelFunc
 }
 
 // watch opens a watch that is accepted. It ends with the test.
@@ -176,7 +176,11 @@ func (s *server) watch(t *testing.T, path string) *stream {
 		body, _ := io.ReadAll(response.Body)
 		t.Fatalf("GET %s: got %d: %s", path, response.StatusCode, cut(body))
 	}
-	return &stream{response, bufio.NewReader(response.Body), cancel}
+	return newStream(response)
+}
+
+func newStream(response *http.Response) *stream {
+	return &stream{response, bufio.NewReader(response.Body)}
 }
 
 // next returns the next event; false at a clean end of the stream.
@@ -190,10 +194,10 @@ func (w *stream) next(t *testing.T) (frame, bool) {
 		t.Fatalf("reading a watch: %v after %q", err, cut(line))
 	}
 	var f struct {
-		Type   string
-		Object map[string]any
+		Type   string         `json:"type"`
+		Object map[string]any `json:"object"`
 	}
-	if err := json.Unmarshal(line, &f); err != nil {
+	if err := utiljson.Unmarshal(line, &f); err != nil {
 		t.Fatalf("a frame is no JSON: %v: %s", err, cut(line))
 	}
 	return frame{f.Type, &unstructured.Unstructured{Object: f.Object}}, true
