@@ -2,7 +2,6 @@ package serving
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -33,6 +32,9 @@ func NewCAFile(path string) (*CAFile, error) {
 	}
 	return f, nil
 }
+
+// String is the file's name.
+func (f *CAFile) String() string { return f.file }
 
 // Bundle returns the authorities, as a pool and as the PEM they were read from. Neither may be
 // changed.
@@ -74,12 +76,6 @@ func (f *CAFile) Reload() (changed bool, err error) {
 	}
 	f.current.Store(next)
 	return true, nil
-}
-
-// Run reads the file again every minute until ctx ends. A file that cannot be used is logged, once
-// for each reason, and the bundle stays what it was.
-func (f *CAFile) Run(ctx context.Context) error {
-	return reread(ctx, f.file, f.Reload)
 }
 
 // parseBundle is strict where x509's own parser skips: an authority that is left out in silence is

@@ -2,21 +2,13 @@ package serving
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"k8s.io/klog/v2"
 )
-
-// rereadPeriod is how often files are looked at. Polling sees what notifications miss: files on
-// network disks, and directories that are replaced by renaming, as Kubernetes does with secrets.
-const rereadPeriod = time.Minute
 
 // CertFile is a certificate and its key in two PEM files that may change while the server runs.
 type CertFile struct {
@@ -39,6 +31,9 @@ func NewCertFile(cert, key string) (*CertFile, error) {
 // Current is the newest certificate that could be used. It is never nil, and it is another pointer
 // when the certificate has changed.
 func (f *CertFile) Current() *tls.Certificate { return f.current.Load() }
+
+// String is the name of the certificate's file.
+func (f *CertFile) String() string { return f.certFile }
 
 // GetCertificate is Current for a tls.Config of a server.
 func (f *CertFile) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -78,35 +73,4 @@ func (f *CertFile) Reload() (changed bool, err error) {
 	f.cert, f.key = cert, key
 	f.current.Store(&pair)
 	return true, nil
-}
-
-// Run reads the files again every minute until ctx ends. Files that cannot be used are logged, once
-// for each reason, and the certificate stays what it was.
-func (f *CertFile) Run(ctx context.Context) error {
-	return reread(ctx, f.certFile, f.Reload)
-}
-
-func reread(ctx context.Context, file string, reload func() (bool, error)) error {
-	logger := klog.FromContext(ctx)
-	ticker := time.NewTicker(rereadPeriod)
-	defer ticker.Stop()
-	reported := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		changed, err := reload()
-		switch {
-		case err != nil && err.Error() != reported:
-			logger.Error(err, "Keeping what was read before", "file", file)
-			reported = err.Error()
-		case err == nil:
-			reported = ""
-			if changed {
-				logger.Info("Reloaded", "file", file)
-			}
-		}
-	}
 }

@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
+
 	"github.com/portico-api/portico/serving"
 	"github.com/portico-api/portico/serving/pki"
 )
@@ -81,27 +84,59 @@ func TestFilesAreReadAgainEachMinute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	copyFile(t, p.CA.CertFile, file)
+	dir := t.TempDir()
+	changing, broken := filepath.Join(dir, "changing.pem"), filepath.Join(dir, "broken.pem")
+	copyFile(t, p.CA.CertFile, changing)
+	copyFile(t, p.CA.CertFile, broken)
 	synctest.Test(t, func(t *testing.T) {
-		ca, err := serving.NewCAFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		ca, other := newCAFile(t, changing), newCAFile(t, broken)
+		changes := 0
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- ca.Run(ctx) }()
-		copyFile(t, p.FrontProxyCA.CertFile, file)
-		time.Sleep(time.Minute + time.Second)
-		synctest.Wait()
-		if got := ca.Generation(); got != 2 {
-			t.Errorf("generation is %d a minute after the file changed, want 2", got)
-		}
+		go func() { done <- serving.NewFiles(other, ca).Run(ctx, func() { changes++ }) }()
+		copyFile(t, p.FrontProxyCA.CertFile, changing)
+		write(t, broken, "spoilt")
+		time.Sleep(10*time.Minute + time.Second)
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run ended with %v", err)
 		}
+		if ca.Generation() != 2 || changes != 1 {
+			t.Errorf("generation is %d and was told %d times minutes after the file changed, want 2 and once", ca.Generation(), changes)
+		}
+		if other.Generation() != 1 {
+			t.Errorf("generation of a spoilt file is %d, want 1", other.Generation())
+		}
 	})
+}
+
+func TestAFileThatStaysBrokenIsLoggedOnce(t *testing.T) {
+	dir := t.TempDir()
+	p, err := pki.Ensure(pki.Config{Dir: dir, Hosts: []string{"one"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := newCAFile(t, p.CA.CertFile)
+	files := serving.NewFiles(ca)
+	logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
+	ctx := klog.NewContext(t.Context(), logger)
+	for _, content := range []string{"spoilt", "spoilt", "spoilt"} {
+		write(t, p.CA.CertFile, content)
+		files.Reload(ctx)
+	}
+	logged := logger.GetSink().(ktesting.Underlier).GetBuffer().String()
+	if strings.Count(logged, "Keeping what was read before") != 1 || !strings.Contains(logged, p.CA.CertFile) {
+		t.Errorf("logged %q, want one line that names %s", logged, p.CA.CertFile)
+	}
+}
+
+func newCAFile(t *testing.T, file string) *serving.CAFile {
+	t.Helper()
+	ca, err := serving.NewCAFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
 }
 
 func copyFile(t *testing.T, from, to string) {
