@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -15,14 +16,23 @@ import (
 	"github.com/portico-api/portico/handler/authorization"
 )
 
+// parts are what single units need beside what all of them share.
+type parts struct {
+	store    *storage.Store
+	rbac     *authorization.RBAC
+	rules    *authorization.Authorizer
+	identity *identity
+	eventTTL time.Duration
+}
+
 // CreateServerChain builds the units back to front, because each needs its delegate, and returns the
 // front. A request meets them in the opposite order: aggregator → core → extensions → not found.
-func CreateServerChain(ctx context.Context, generic *delegation.Config, store *storage.Store, rbac *authorization.RBAC, rules *authorization.Authorizer, id *identity) (*aggregator.Server, error) {
+func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts) (*aggregator.Server, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
 	}
-	shared := registry.Config{Store: store, Scheme: scheme}
+	shared := registry.Config{Store: p.store, Scheme: scheme}
 
 	end := delegation.NewEmptyDelegate()
 
@@ -33,9 +43,10 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, store *s
 
 	mid, err := core.New(ctx, core.Config{
 		Registry: shared,
-		RBAC:     rbac,
-		Rules:    rules,
-		Trust:    id,
+		RBAC:     p.rbac,
+		Rules:    p.rules,
+		Trust:    p.identity,
+		EventTTL: p.eventTTL,
 	}, generic, ext)
 	if err != nil {
 		return nil, err
@@ -43,12 +54,14 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, store *s
 
 	services := mid.Services()
 	return aggregator.New(ctx, aggregator.Config{
-		Registry:          shared,
-		Services:          services,
-		SubscribeServices: services.OnChange,
-		SelfAddress:       generic.Serving.Listener.Addr().String(),
-		ProxyClientCert:   id.proxyClientCert,
-		Metrics:           generic.Metrics.Aggregator,
+		Registry:                 shared,
+		Services:                 services,
+		ServicesSynced:           services.Synced(),
+		SubscribeServices:        services.OnChange,
+		SelfAddress:              reachable(generic.Serving.Listener.Addr()),
+		ProxyClientCert:          p.identity.proxyClientCert,
+		SubscribeProxyClientCert: p.identity.OnTrustChange,
+		Metrics:                  generic.Metrics.Aggregator,
 	}, generic, mid)
 }
 

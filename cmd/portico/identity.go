@@ -7,8 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
-	"time"
 
 	"k8s.io/klog/v2"
 
@@ -16,9 +16,6 @@ import (
 	"github.com/portico-api/portico/serving"
 	"github.com/portico-api/portico/serving/pki"
 )
-
-// reloadInterval is how often files that somebody else may replace are looked at (contract 11.1).
-const reloadInterval = time.Minute
 
 // identity is every certificate and authority the server works with: those given by flags, else
 // those made in the data directory. It tells others what to trust, and keeps up with the files.
@@ -29,6 +26,7 @@ type identity struct {
 	clientCA        *serving.CAFile
 	requestHeaderCA *serving.CAFile
 	proxyClient     *serving.CertFile
+	files           *serving.Files // all of those
 	opts            *options
 
 	mu     sync.Mutex
@@ -66,7 +64,8 @@ func newIdentity(o *options) (*identity, error) {
 	if id.requestHeaderCA, err = serving.NewCAFile(or(o.requestHeaderCAFile, made.FrontProxyCA.CertFile)); err != nil {
 		return nil, fmt.Errorf("--requestheader-client-ca-file: %w", err)
 	}
-	return id, nil
+	id.files = serving.NewFiles(id.serving, id.proxyClient, id.servingCA, id.clientCA, id.requestHeaderCA)
+	return id, id.checkProxyTrust()
 }
 
 // writeKubeconfig writes the administrator's kubeconfig for a server at url, and returns its file.
@@ -109,40 +108,21 @@ func (id *identity) run(ctx context.Context, url string) error {
 		_ = id.pki.Run(ctx, func() { id.renewed(ctx, url) })
 	})
 	defer renewing.Wait()
-
-	ticker := time.NewTicker(reloadInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			id.reload(ctx)
-		}
-	}
+	return id.files.Run(ctx, id.tell)
 }
 
 // renewed puts fresh certificates to use at once, the administrator's included.
 func (id *identity) renewed(ctx context.Context, url string) {
-	id.reload(ctx)
+	if id.files.Reload(ctx) {
+		id.tell()
+	}
 	if _, err := id.writeKubeconfig(url); err != nil {
 		klog.FromContext(ctx).Error(err, "Writing the administrator's kubeconfig with a renewed certificate")
 	}
 }
 
-// reload rereads every file. One that cannot be used keeps its old content.
-func (id *identity) reload(ctx context.Context) {
-	changed := false
-	for _, file := range []interface{ Reload() (bool, error) }{id.serving, id.proxyClient, id.servingCA, id.clientCA, id.requestHeaderCA} {
-		fresh, err := file.Reload()
-		if err != nil {
-			klog.FromContext(ctx).Error(err, "Rereading a certificate file; the old content stays in use")
-		}
-		changed = changed || fresh
-	}
-	if !changed {
-		return
-	}
+// tell has everybody who asked for it look at what has changed.
+func (id *identity) tell() {
 	id.mu.Lock()
 	defer id.mu.Unlock()
 	for _, notify := range id.notify {
@@ -154,27 +134,32 @@ func (id *identity) reload(ctx context.Context) {
 func hosts(o *options) []string {
 	names := []string{
 		"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
-		"127.0.0.1", "::1",
+		"127.0.0.1", "::1", o.externalHostname,
 	}
-	if name, err := os.Hostname(); err == nil && name != "localhost" {
+	if name, err := os.Hostname(); err == nil {
 		names = append(names, name)
 	}
-	if o.externalHostname != "" {
-		names = append(names, o.externalHostname)
-	}
-	if bind := net.ParseIP(o.bindAddress); !bind.IsUnspecified() {
-		return append(names, o.bindAddress)
+	names = append(names, boundAddresses(o.bindAddress)...)
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+}
+
+// boundAddresses are the addresses that bind stands for: all of this machine's if it says none.
+func boundAddresses(bind string) []string {
+	if !net.ParseIP(bind).IsUnspecified() {
+		return []string{bind}
 	}
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
-		return names
+		return nil
 	}
+	var out []string
 	for _, address := range addresses {
 		if network, ok := address.(*net.IPNet); ok && !network.IP.IsLinkLocalUnicast() {
-			names = append(names, network.IP.String())
+			out = append(out, network.IP.String())
 		}
 	}
-	return names
+	return out
 }
 
 func or(given, otherwise string) string {

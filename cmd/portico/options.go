@@ -49,6 +49,7 @@ type options struct {
 	maxMutatingRequestsInFlight int
 	requestTimeout              time.Duration
 	minRequestTimeout           int
+	eventTTL                    time.Duration
 	shutdownDelay               time.Duration
 	shutdownWatchGrace          time.Duration
 	livezGrace                  time.Duration
@@ -94,7 +95,8 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.maxRequestsInFlight, "max-requests-inflight", 400, "Reading requests at a time; 0 for no limit.")
 	flags.IntVar(&o.maxMutatingRequestsInFlight, "max-mutating-requests-inflight", 200, "Writing requests at a time; 0 for no limit.")
 	flags.DurationVar(&o.requestTimeout, "request-timeout", time.Minute, "Deadline of every request that is not a watch or another stream.")
-	flags.IntVar(&o.minRequestTimeout, "min-request-timeout", 1800, "Seconds that a watch lives at least, when it does not say itself how long.")
+	flags.IntVar(&o.minRequestTimeout, "min-request-timeout", 1800, "Seconds that a watch lives at least, when it does not say itself how long; 0 for 1800.")
+	flags.DurationVar(&o.eventTTL, "event-ttl", time.Hour, "How long an event is kept after its last write.")
 	flags.DurationVar(&o.shutdownDelay, "shutdown-delay-duration", 0, "How long to go on serving, with /readyz failing, after the signal to stop.")
 	flags.DurationVar(&o.shutdownWatchGrace, "shutdown-watch-termination-grace-period", 0, "How long the ends of the watches are spread over when stopping.")
 	flags.DurationVar(&o.livezGrace, "livez-grace-period", 0, "How long /livez tolerates a start that is not finished.")
@@ -124,11 +126,8 @@ func (o *options) validate() error {
 			return fmt.Errorf("%s and %s go together: give both or neither", pair[0], pair[2])
 		}
 	}
-	if o.clientCAFile != "" && o.clientCAFile == o.requestHeaderCAFile && len(o.requestHeaderNames) == 0 {
-		return fmt.Errorf("--client-ca-file and --requestheader-client-ca-file are the same file and --requestheader-allowed-names is empty: every user could claim to be anybody; use two authorities")
-	}
-	if (o.requestHeaderCAFile == "") != (o.proxyClientCertFile == "") {
-		return fmt.Errorf("--requestheader-client-ca-file and --proxy-client-cert-file go together: extension servers accept only a proxy whose certificate that authority signed")
+	if err := o.validateProxyTrust(); err != nil {
+		return err
 	}
 	for _, mode := range o.authorizationModes {
 		if !slices.Contains([]string{"RBAC", "AlwaysAllow", "AlwaysDeny"}, mode) {
@@ -166,6 +165,9 @@ func (o *options) validateLimits() error {
 		if value < 0 {
 			return fmt.Errorf("%s %v is negative: choose 0s or more", flag, value)
 		}
+	}
+	if o.eventTTL < time.Second {
+		return fmt.Errorf("--event-ttl %v is too short: choose 1s or more", o.eventTTL)
 	}
 	if o.requestTimeout <= 0 {
 		return fmt.Errorf("--request-timeout %v leaves no time for a request: choose more than 0s", o.requestTimeout)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	restclient "k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/portico-api/portico/aggregator"
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler/authentication"
@@ -36,35 +38,47 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return fmt.Errorf("--data-dir: %w", err)
 	}
-	id, err := newIdentity(o)
-	if err != nil {
-		return err
-	}
 	m := metrics.New()
+	// The store next: it locks the data directory, in which everything else is written.
 	store, err := openStore(ctx, o, m)
 	if err != nil {
 		return err
 	}
-	rbac := authorization.NewRBAC()
-	generic, authorizer, err := newGenericConfig(o, id, listener, m, rbac)
+	front, id, err := build(ctx, o, listener, store, m)
 	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	front, err := CreateServerChain(ctx, generic, store, rbac, authorizer, id)
-	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	if err := finish(front.GenericAPIServer, store, id, generic.LoopbackClientConfig.Host); err != nil {
 		return errors.Join(err, store.Close())
 	}
 	running, err := front.PrepareRun().NonBlockingRun(ctx)
 	if err != nil {
 		return err
 	}
-	if err := tellWhatToDoNext(out, o, id, generic.LoopbackClientConfig.Host); err != nil {
+	if err := tellWhatToDoNext(out, o, id, localURL(listener)); err != nil {
 		klog.FromContext(ctx).Error(err, "Telling how to reach the server")
 	}
 	return running.Wait()
+}
+
+// build makes the chain on an open store, and what belongs to the process and not to a unit.
+func build(ctx context.Context, o *options, listener net.Listener, store *storage.Store, m *metrics.Metrics) (*aggregator.Server, *identity, error) {
+	id, err := newIdentity(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	rbac := authorization.NewRBAC()
+	authorizer, err := newAuthorizer(o, rbac, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	generic, err := newGenericConfig(o, id, listener, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	generic.Authorizer = authorizer
+	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, eventTTL: o.eventTTL})
+	if err != nil {
+		return nil, nil, err
+	}
+	return front, id, finish(front.GenericAPIServer, store, id, localURL(listener))
 }
 
 func openStore(ctx context.Context, o *options, m *metrics.Metrics) (*storage.Store, error) {
@@ -79,25 +93,23 @@ func openStore(ctx context.Context, o *options, m *metrics.Metrics) (*storage.St
 	})
 }
 
-// newGenericConfig is what all units share.
-func newGenericConfig(o *options, id *identity, listener net.Listener, m *metrics.Metrics, rbac *authorization.RBAC) (*delegation.Config, *authorization.Authorizer, error) {
+// newGenericConfig is what all units share, but for the authorizer.
+func newGenericConfig(o *options, id *identity, listener net.Listener, m *metrics.Metrics) (*delegation.Config, error) {
 	loopbackToken := uuid.NewString()
 	authn, err := newAuthenticator(o, id, loopbackToken, m)
 	if err != nil {
-		return nil, nil, err
-	}
-	authorizer, err := newAuthorizer(o, rbac, m)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	secure, err := newServing(o, id, listener, m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	generic := delegation.NewConfig(m)
 	generic.Serving = secure
 	generic.Authenticator = authn
-	generic.Authorizer = authorizer
+	generic.IdentityHeaders = slices.Concat(o.requestHeaderUsername, o.requestHeaderUID, o.requestHeaderGroup)
+	generic.IdentityHeaderPrefixes = o.requestHeaderExtraPrefix
+	generic.ExternalAddress = externalAddress(o, listener)
 	generic.LoopbackClientConfig = loopbackClientConfig(listener, id, loopbackToken)
 	generic.RequestTimeout = o.requestTimeout
 	generic.MinRequestTimeout = time.Duration(o.minRequestTimeout) * time.Second
@@ -108,7 +120,7 @@ func newGenericConfig(o *options, id *identity, listener net.Listener, m *metric
 	generic.LivezGracePeriod = o.livezGrace
 	generic.EnableProfiling = o.profiling
 	generic.Version = versionInfo()
-	return generic, authorizer, nil
+	return generic, nil
 }
 
 func newAuthenticator(o *options, id *identity, loopbackToken string, m *metrics.Metrics) (authenticator.Request, error) {
@@ -168,11 +180,24 @@ func newServing(o *options, id *identity, listener net.Listener, m *metrics.Metr
 func loopbackClientConfig(listener net.Listener, id *identity, token string) *restclient.Config {
 	_, ca := id.servingCA.Bundle()
 	return &restclient.Config{
-		Host:            "https://" + reachable(listener.Addr()),
+		Host:            localURL(listener),
 		BearerToken:     token,
 		TLSClientConfig: restclient.TLSClientConfig{CAData: ca},
 		QPS:             -1, // our own work is not to be slowed down
 	}
+}
+
+// localURL is where clients on this machine reach the server.
+func localURL(listener net.Listener) string { return "https://" + reachable(listener.Addr()) }
+
+// externalAddress is what discovery tells clients of the server's place.
+func externalAddress(o *options, listener net.Listener) string {
+	address := reachable(listener.Addr())
+	if o.externalHostname == "" {
+		return address
+	}
+	_, port, _ := net.SplitHostPort(address) // reachable has joined them
+	return net.JoinHostPort(o.externalHostname, port)
 }
 
 // reachable is where this machine reaches a listener, which may be on all addresses.

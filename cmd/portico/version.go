@@ -1,19 +1,16 @@
 package main
 
 import (
-	"runtime"
 	"runtime/debug"
 
 	apimachineryversion "k8s.io/apimachinery/pkg/version"
+
+	"github.com/portico-api/portico/delegation"
 )
 
 // kubernetesVersion is the Kubernetes release whose API is served. Clients compare it with their
 // own (contract, section 9), so it comes first in what /version says.
-const (
-	kubernetesVersion = "v1.36.6"
-	kubernetesMajor   = "1"
-	kubernetesMinor   = "36"
-)
+const kubernetesVersion = "v1.36.6"
 
 // version is Portico's own; releases set it with -ldflags "-X main.version=…".
 var version = "dev"
@@ -23,19 +20,9 @@ func gitVersion() string { return kubernetesVersion + "+portico." + version }
 
 // versionInfo is what GET /version answers.
 func versionInfo() apimachineryversion.Info {
-	info := apimachineryversion.Info{
-		Major:                 kubernetesMajor,
-		Minor:                 kubernetesMinor,
-		EmulationMajor:        kubernetesMajor,
-		EmulationMinor:        kubernetesMinor,
-		MinCompatibilityMajor: kubernetesMajor,
-		MinCompatibilityMinor: kubernetesMinor,
-		GitVersion:            gitVersion(),
-		GitTreeState:          "unknown",
-		GoVersion:             runtime.Version(),
-		Compiler:              runtime.Compiler,
-		Platform:              runtime.GOOS + "/" + runtime.GOARCH,
-	}
+	info := delegation.DefaultVersion()
+	info.GitVersion = gitVersion()
+	info.GitTreeState = "unknown"
 	build, ok := debug.ReadBuildInfo()
 	if !ok {
 		return info
