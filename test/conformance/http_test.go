@@ -234,3 +234,10 @@ func cut(body []byte) string {
 	}
 	return string(body)
 }
+
+func decode(t *testing.T, body []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Fatalf("decoding %s: %v", cut(body), err)
+	}
+}
