@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -59,18 +60,19 @@ func (d *Door) RegisterThings(ctx context.Context, address string, caBundle []by
 		return err
 	}
 	name, named := metav1.ObjectMeta{Name: "things"}, metav1.ObjectMeta{Name: version + "." + group}
-	servicePort := int32(443)
 	for _, o := range []struct {
 		path   string
 		object any
 	}{
 		{"/api/v1/namespaces/default/services", &corev1.Service{ObjectMeta: name, Spec: corev1.ServiceSpec{
-			Ports: []corev1.ServicePort{{Port: servicePort}},
+			Ports: []corev1.ServicePort{{Port: 443}},
 		}}},
-		{"/api/v1/namespaces/default/endpoints", &corev1.Endpoints{ObjectMeta: name, Subsets: []corev1.EndpointSubset{{
-			Addresses: []corev1.EndpointAddress{{IP: host}},
-			Ports:     []corev1.EndpointPort{{Port: int32(port)}},
-		}}}},
+		{"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", &discoveryv1.EndpointSlice{
+			ObjectMeta:  metav1.ObjectMeta{Name: "things", Labels: map[string]string{discoveryv1.LabelServiceName: "things"}},
+			AddressType: discoveryv1.AddressTypeIPv4,
+			Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{host}}},
+			Ports:       []discoveryv1.EndpointPort{{Port: new(int32(port))}},
+		}},
 		{"/apis/rbac.authorization.k8s.io/v1/clusterroles", &rbacv1.ClusterRole{ObjectMeta: name, Rules: []rbacv1.PolicyRule{
 			{Verbs: []string{"get"}, APIGroups: []string{group}, Resources: []string{"things"}},
 			{Verbs: []string{"create", "get", "list"}, APIGroups: []string{""}, Resources: []string{"configmaps"}},
@@ -82,7 +84,7 @@ func (d *Door) RegisterThings(ctx context.Context, address string, caBundle []by
 		}},
 		{"/apis/apiregistration.k8s.io/v1/apiservices", &apiregistrationv1.APIService{ObjectMeta: named, Spec: apiregistrationv1.APIServiceSpec{
 			Group: group, Version: version, GroupPriorityMinimum: 1000, VersionPriority: 10,
-			Service:  &apiregistrationv1.ServiceReference{Namespace: "default", Name: "things", Port: &servicePort},
+			Service:  &apiregistrationv1.ServiceReference{Namespace: "default", Name: "things", Port: new(int32(443))},
 			CABundle: caBundle,
 		}}},
 	} {
