@@ -89,6 +89,9 @@ func (e *endpoint) newChange(patchType types.PatchType, patch []byte) (change, e
 		return merge.apply, err
 	}
 	return func(object []byte) ([]byte, error) {
+		if err := boundMerge(object, patch); err != nil {
+			return nil, err
+		}
 		merged, err := strategicpatch.StrategicMergePatch(object, patch, e.res.New())
 		if err != nil {
 			return nil, strategicError(err)
