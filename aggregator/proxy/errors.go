@@ -14,6 +14,7 @@ import (
 const (
 	messageUnavailable    = "service unavailable"
 	messageMissingUser    = "missing user"
+	messageIdentity       = "the user cannot be told to the backend: its name, groups or extra hold line breaks or begin or end with a blank"
 	messageRedirect       = "the backend attempted to redirect this request, which is not permitted"
 	messageInvalidUpgrade = "invalid upgrade response"
 	messageUnreachable    = "error trying to reach service: "
@@ -39,6 +40,15 @@ func abort() { panic(http.ErrAbortHandler) }
 
 func errMissingUser() apierrors.APIStatus {
 	return apierrors.NewInternalError(errors.New(messageMissingUser))
+}
+
+func errIdentity() apierrors.APIStatus {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusForbidden,
+		Reason:  metav1.StatusReasonForbidden,
+		Message: messageIdentity,
+	}}
 }
 
 func errRedirect() apierrors.APIStatus {

@@ -77,6 +77,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, errMissingUser())
 		return
 	}
+	if !canBeTold(who) {
+		h.fail(w, r, errIdentity())
+		return
+	}
 	address, release, err := h.cfg.Backend.Pick()
 	if err != nil {
 		h.fail(w, r, pickError(err))

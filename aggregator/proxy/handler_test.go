@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apiserver/pkg/authentication/user"
+
 	"github.com/portico-api/portico/aggregator/proxy"
 )
 
@@ -87,6 +89,38 @@ func TestTheBackendSeesTheUserAndNoForgery(t *testing.T) {
 			t.Errorf("the backend got\n%v\nwant\n%v", got, want)
 		}
 	})
+}
+
+// HTTP takes the blanks around a value away: who is called almost like somebody else must not become
+// that one on the way.
+func TestAnIdentityThatWouldChangeOnTheWayIsNotSent(t *testing.T) {
+	for name, who := range map[string]*user.DefaultInfo{
+		"a name with a blank behind":  {Name: "admin "},
+		"a name with a tab before":    {Name: "\tadmin"},
+		"a group with a blank before": {Name: "eve", Groups: []string{"developers", " system:masters"}},
+		"a UID with a blank":          {Name: "eve", UID: "1 "},
+		"an extra value with a blank": {Name: "eve", Extra: map[string][]string{"scopes": {"a", " b"}}},
+		"a name with a line break":    {Name: "eve\r\nX-Remote-Group: system:masters"},
+		"a name of blanks":            {Name: " "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert, roots := certificate(t)
+			back := server(t, cert, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				t.Errorf("the backend was told user %q, groups %q", r.Header["X-Remote-User"], r.Header["X-Remote-Group"])
+			}))
+			c := config(newTarget(t, back.Listener.Addr().String(), roots))
+			c.UserFrom = func(*http.Request) (user.Info, bool) { return who, true }
+			h, err := proxy.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/apis/example.com/v1/things", nil))
+			if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "cannot be told") {
+				t.Errorf("got %d %s, want 403", w.Code, w.Body)
+			}
+		})
+	}
 }
 
 func TestOurHeadersAndTheBackendsAreMerged(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
@@ -16,6 +17,32 @@ const (
 	headerGroup       = "X-Remote-Group"
 	headerExtraPrefix = "X-Remote-Extra-"
 )
+
+// canBeTold tells whether the backend would read what we know of who. HTTP takes the blanks around a
+// value away: the group " system:masters", which means nothing here, would be another one there.
+func canBeTold(who user.Info) bool {
+	if !isVerbatim(who.GetName()) || !isVerbatim(who.GetUID()) {
+		return false
+	}
+	for _, group := range who.GetGroups() {
+		if !isVerbatim(group) {
+			return false
+		}
+	}
+	for _, values := range who.GetExtra() {
+		for _, value := range values {
+			if !isVerbatim(value) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isVerbatim tells whether value arrives as it is when it is sent in a header.
+func isVerbatim(value string) bool {
+	return value == "" || value[0] > ' ' && value[len(value)-1] > ' ' && httpguts.ValidHeaderFieldValue(value)
+}
 
 // rewriteHeader makes the header of the outgoing request out of the incoming one, in place.
 func rewriteHeader(r *http.Request, who user.Info, auditID string) {

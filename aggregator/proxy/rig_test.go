@@ -71,7 +71,6 @@ type target struct {
 	address   string
 	transport *http.Transport
 	err       error
-	inFlight  int
 }
 
 func newTarget(tb testing.TB, address string, roots *x509.CertPool) *target {
