@@ -19,6 +19,12 @@ type birth struct {
 
 func newBirth(dir string) *birth { return &birth{dir: dir, mark: dir + ".unborn"} }
 
+// interrupted tells whether a first start began and did not end.
+func (b *birth) interrupted() bool {
+	_, err := os.Lstat(b.mark)
+	return err == nil
+}
+
 // begin is called before the etcd is started.
 func (b *birth) begin() error {
 	switch _, err := os.Lstat(b.mark); {
@@ -36,6 +42,10 @@ func (b *birth) begin() error {
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking for the store: %w", err)
+	}
+	if _, err := os.Lstat(unfinished(b.dir)); err == nil {
+		// An empty store is not what the operator wants here.
+		return fmt.Errorf("a restore was interrupted: run it again, or remove %s to start with an empty store", unfinished(b.dir))
 	}
 	b.first = true
 	if err := os.WriteFile(b.mark, nil, 0o600); err != nil {

@@ -29,6 +29,7 @@ type Cache struct {
 	ring    *ring
 	current atomic.Pointer[state]
 	past    past
+	history history
 
 	mu      sync.Mutex // the stream changes what is below; so do join and Close
 	objects *tree
@@ -48,6 +49,7 @@ func newCache(s *Store, cfg ResourceConfig) *Cache {
 	c := &Cache{cfg: cfg, store: s, metrics: s.cfg.Metrics, prefix: s.cfg.Prefix + cfg.Path + "/"}
 	c.objects = new(tree)
 	c.ring = newRing(0)
+	c.history.turn = make(chan struct{}, 1)
 	c.current.Store(&state{objects: new(tree)})
 	return c
 }

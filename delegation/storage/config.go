@@ -14,6 +14,7 @@ import (
 // Config says where objects are kept.
 type Config struct {
 	DataDir                   string   // the embedded etcd's directory; used when Servers is empty
+	Listen                    string   // path of a socket that lets etcdctl into the embedded etcd; empty for none
 	Servers                   []string // a cluster's client URLs
 	Prefix                    string   // key prefix, default "/registry"
 	CAFile, CertFile, KeyFile string   // TLS to the cluster
@@ -23,6 +24,9 @@ type Config struct {
 	// StartTimeout bounds how long Open waits for the etcd to answer; default 15 s.
 	StartTimeout time.Duration
 	Metrics      *metrics.Storage // nil observes nothing
+	// OnFailure is told when the embedded etcd can no longer keep what it promises (its disk, most likely), and has to end the
+	// process: nothing more may be acknowledged. nil panics.
+	OnFailure func(error)
 }
 
 const (
@@ -31,7 +35,7 @@ const (
 	defaultStartTimeout = 15 * time.Second
 	// readTimeout is how long a read waits for the cache to reach its revision (contract 7.7).
 	readTimeout = 3 * time.Second
-	// requestTimeout bounds a request to the etcd whose caller set no deadline.
+	// requestTimeout bounds a request to the etcd: an answer that takes longer will not come.
 	requestTimeout = 10 * time.Second
 )
 

@@ -21,12 +21,19 @@ type Cursor struct {
 }
 
 // Watch returns a cursor on the changes after revision, of one namespace or all (""). It waits like a read
-// for a revision that is not there yet. ErrCompacted when changes after it have left the ring.
+// for a revision that is not there yet. What has left the ring, or happened before this process began, is read from the
+// etcd's history; ErrCompacted when that does not reach back so far.
 func (c *Cache) Watch(ctx context.Context, namespace string, revision int64) (*Cursor, error) {
 	if err := c.reach(ctx, revision); err != nil {
 		return nil, err
 	}
 	topic, position, ok := c.ring.join(namespace, revision)
+	if !ok {
+		if err := c.recall(ctx, revision); err != nil {
+			return nil, fmt.Errorf("watching %s from revision %d: %w", c.cfg.Path, revision, err)
+		}
+		topic, position, ok = c.ring.join(namespace, revision)
+	}
 	if !ok {
 		return nil, fmt.Errorf("watching %s from revision %d: %w", c.cfg.Path, revision, ErrCompacted)
 	}

@@ -32,9 +32,16 @@ type inProcess struct {
 	dir     string
 	lock    *dirLock
 	started atomic.Bool
+	fail    func(error)
 	etcd    *embed.Etcd
 	kv      *clientv3.Client
+	hatch   *hatch // nil when nobody else is let in
 }
+
+// The embedded etcd is a cluster of one member, which only talks to itself.
+const memberName = "portico"
+
+func memberURL() *url.URL { return &url.URL{Scheme: "http", Host: "127.0.0.1:2380"} }
 
 // embedded starts the etcd under the data directory and returns when it takes writes.
 func embedded(ctx context.Context, cfg Config) (*inProcess, error) {
@@ -45,10 +52,15 @@ func embedded(ctx context.Context, cfg Config) (*inProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &inProcess{dir: filepath.Join(cfg.DataDir, "etcd"), lock: lock}
+	e := &inProcess{dir: filepath.Join(cfg.DataDir, "etcd"), lock: lock, fail: cfg.OnFailure}
 	if err := e.start(ctx); err != nil {
 		lock.release()
 		return nil, err
+	}
+	if cfg.Listen != "" {
+		if e.hatch, err = openHatch(e.etcd.Server, cfg.Listen); err != nil {
+			return nil, errors.Join(err, e.close())
+		}
 	}
 	return e, nil
 }
@@ -58,7 +70,7 @@ func (e *inProcess) start(ctx context.Context) error {
 	if err := birth.begin(); err != nil {
 		return err
 	}
-	failure := &startFailure{started: &e.started, failed: make(chan error, 1)}
+	failure := &failure{started: &e.started, failed: make(chan error, 1), fail: e.fail}
 	launched := make(chan *embed.Etcd, 1)
 	go launch(e.config(klog.FromContext(ctx), failure), launched, failure.failed)
 	select {
@@ -91,7 +103,7 @@ func (e *inProcess) unusable(err error) error {
 	return fmt.Errorf("opening the store in %s: %w; restore a backup there, or move the directory away to start with an empty store", e.dir, err)
 }
 
-// launch starts an etcd. It does not return when the etcd gives up: see startFailure.
+// launch starts an etcd. It does not return when the etcd gives up: see failure.
 func launch(c *embed.Config, launched chan<- *embed.Etcd, failed chan<- error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -106,14 +118,14 @@ func launch(c *embed.Config, launched chan<- *embed.Etcd, failed chan<- error) {
 	launched <- etcd
 }
 
-func (e *inProcess) config(log klog.Logger, failure *startFailure) *embed.Config {
+func (e *inProcess) config(log klog.Logger, failure *failure) *embed.Config {
 	c := embed.NewConfig()
-	c.Name = "portico"
+	c.Name = memberName
 	c.Dir = e.dir
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(quietLogger(log, &e.started, zap.WithFatalHook(failure), zap.WithPanicHook(failure)))
 
 	// Nothing listens. The peer address is only the member's name towards itself; an IP, so that nothing asks the DNS.
-	self := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+	self := *memberURL()
 	c.ListenPeerUrls, c.ListenClientUrls, c.ListenClientHttpUrls = nil, nil, nil
 	c.AdvertisePeerUrls = []url.URL{self}
 	c.AdvertiseClientUrls = []url.URL{self}
@@ -134,6 +146,15 @@ func (e *inProcess) config(log klog.Logger, failure *startFailure) *embed.Config
 
 func (e *inProcess) client() *clientv3.Client { return e.kv }
 
+// revision asks the etcd when this process is not the only one that writes. It is in the same process, and has applied
+// whatever it has acknowledged.
+func (e *inProcess) revision(ctx context.Context) (int64, error) {
+	if e.hatch != nil {
+		return e.etcd.Server.KV().Rev(), nil
+	}
+	return e.soleWriter.revision(ctx)
+}
+
 func (e *inProcess) watchContext(ctx context.Context) context.Context { return ctx }
 
 func (e *inProcess) err() error {
@@ -146,10 +167,14 @@ func (e *inProcess) err() error {
 }
 
 func (e *inProcess) close() error {
+	var hatchErr error
+	if e.hatch != nil {
+		hatchErr = e.hatch.close()
+	}
 	err := e.kv.Close()
 	if errors.Is(err, context.Canceled) {
 		err = nil // how the client of an etcd in the same process says goodbye
 	}
 	e.etcd.Close()
-	return errors.Join(err, e.lock.release())
+	return errors.Join(hatchErr, err, e.lock.release())
 }

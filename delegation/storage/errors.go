@@ -26,6 +26,8 @@ var (
 	ErrTooLarge = errors.New("object is too large")
 	// ErrMalformed: the bytes are not a JSON object with an object as its metadata.
 	ErrMalformed = errors.New("not the JSON of an object")
+	// ErrInUse: another process has the data directory.
+	ErrInUse = errors.New("is in use by another portico")
 	// ErrClosed: the cache or the store was closed.
 	ErrClosed = errors.New("store is closed")
 )

@@ -21,7 +21,7 @@ func lockDir(dir string) (*dirLock, error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		defer f.Close()
-		return nil, fmt.Errorf("data directory %s is in use by another portico%s", dir, owner(f))
+		return nil, fmt.Errorf("data directory %s %w%s", dir, ErrInUse, owner(f))
 	}
 	if err != nil {
 		f.Close()

@@ -17,24 +17,29 @@ func quietLogger(log klog.Logger, started *atomic.Bool, options ...zap.Option) *
 	return zap.New(&logCore{log: log.WithName("etcd"), started: started}, options...)
 }
 
-// startFailure catches what the etcd calls fatal while it starts. It may say so in any of its goroutines, where a
-// panic would end the process with a page of stack instead of the one line that the operator needs.
-type startFailure struct {
+// failure catches what the etcd calls fatal. It may say so in any of its goroutines, where a panic would end the
+// process with a page of stack instead of the one line that the operator needs.
+type failure struct {
 	started *atomic.Bool
-	failed  chan error
+	failed  chan error  // while it starts
+	fail    func(error) // after that; it does not return, unless it is nil
 }
 
 // OnWrite ends the goroutine that gave up.
-func (f *startFailure) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
-	if f.started.Load() {
-		// The store can no longer keep what it promises (its disk, most likely): acknowledging anything more would be wrong.
-		panic("etcd: " + e.Message)
-	}
+func (f *failure) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
 	err := errors.New(e.Message)
 	for _, field := range fields {
 		if cause, ok := field.Interface.(error); ok && field.Type == zapcore.ErrorType {
 			err = fmt.Errorf("%s: %w", e.Message, cause)
 		}
+	}
+	if f.started.Load() {
+		// The store can no longer keep what it promises (its disk, most likely): acknowledging anything more would be wrong.
+		err = fmt.Errorf("the store in the data directory has failed: %w", err)
+		if f.fail != nil {
+			f.fail(err)
+		}
+		panic(err)
 	}
 	select {
 	case f.failed <- err:

@@ -14,6 +14,8 @@ const (
 	ringFresh = 75 * time.Second
 	// ringStale is when changes beyond the first hundred are given back, so that a burst does not hold its memory for ever.
 	ringStale = 10 * time.Minute
+	// ringBegin leaves room before the first change for those that are recalled.
+	ringBegin = 1 << 32
 )
 
 // ring holds the last changes of one resource in the order of revisions. Positions on it are numbers
@@ -37,7 +39,7 @@ type topic struct {
 }
 
 func newRing(floor int64) *ring {
-	return &ring{floor: floor, topics: map[string]*topic{}}
+	return &ring{first: ringBegin, next: ringBegin, floor: floor, topics: map[string]*topic{}}
 }
 
 func (r *ring) at(p uint64) *Event { return r.slots[p%uint64(len(r.slots))] }
@@ -117,14 +119,47 @@ func (r *ring) reset(floor int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.slots)
+	// A cursor at the ring's end has missed changes too. The new begin lies beyond every cursor there is, also
+	// when as many changes as there can be are recalled before it.
+	r.next += ringMax + 1
 	r.first, r.floor = r.next, floor
 	for _, t := range r.topics {
-		// A cursor at the ring's end has missed changes too: push the mark beyond every cursor there is.
-		t.evicted = r.next + 1
+		t.evicted = r.first
 		t.notify()
 	}
-	r.first++
-	r.next = r.first
+}
+
+// recall puts back what happened after a revision and up to the ring's floor. False when the floor is no longer
+// what it was when these changes were read, or when there is no room for them.
+func (r *ring) recall(events []*Event, since, floor int64, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Of a revision with many changes the last may still be here.
+	for p := r.first; p < r.next && len(events) > 0 && r.at(p).Revision <= floor; p++ {
+		events = events[:len(events)-1]
+	}
+	length := r.len() + len(events)
+	if r.floor != floor || length > ringMax {
+		return false
+	}
+	capacity := max(len(r.slots), ringMin)
+	for capacity < length {
+		capacity = min(2*capacity, ringMax)
+	}
+	if capacity > len(r.slots) {
+		r.resize(capacity)
+	}
+	for i := len(events) - 1; i >= 0; i-- {
+		r.first--
+		events[i].received = now
+		r.slots[r.first%uint64(len(r.slots))] = events[i]
+	}
+	r.floor = since
+	for _, t := range r.topics {
+		// A change that comes back has the position that it had, so cursors that were too late are in time again.
+		t.evicted = r.first
+	}
+	return true
 }
 
 func (r *ring) close() {
@@ -155,6 +190,13 @@ func (r *ring) since(revision int64) ([]*Event, bool) {
 func (r *ring) after(revision int64) uint64 {
 	n := sort.Search(r.len(), func(i int) bool { return r.at(r.first+uint64(i)).Revision > revision })
 	return r.first + uint64(n)
+}
+
+// oldest is the revision after which every change is on the ring.
+func (r *ring) oldest() int64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.floor
 }
 
 // capacity is how many changes the ring can hold now.

@@ -67,12 +67,55 @@ func TestRingTellsWhoFellOff(t *testing.T) {
 	if position >= busy.evicted {
 		t.Errorf("busy: position %d, evicted up to %d; want it to have fallen off", position, busy.evicted)
 	}
-	if quiet.evicted > 1 {
+	if quiet.evicted > ringBegin+1 {
 		t.Errorf("quiet: evicted up to %d; want nothing of it evicted", quiet.evicted)
 	}
 	r.leave("quiet", quiet)
 	r.leave("busy", busy)
 	if len(r.topics) != 0 {
 		t.Errorf("topics after the last watcher: got %d, want 0", len(r.topics))
+	}
+}
+
+// What comes back to the ring has the position it had.
+func TestRingRecallsWhatItEvicted(t *testing.T) {
+	r := newRing(0)
+	fill(r, "a", 1, ringMax+10)
+	cursors, position, _ := r.join("a", ringMax+5)
+	lost := newRing(0)
+	fill(lost, "a", 1, 10)
+	events, _ := lost.since(5)
+	if r.recall(events, 5, 9, time.Now()) {
+		t.Error("recalled what ends before the ring's floor")
+	}
+	if r.recall(events, 5, 10, time.Now()) {
+		t.Error("recalled more than the ring can hold")
+	}
+	r.trim(time.Now().Add(ringStale + time.Hour))
+	missing := newRing(0)
+	fill(missing, "a", 1, ringMax)
+	events, _ = missing.since(r.floor - 50)
+	events = events[:r.floor-(events[0].Revision-1)]
+	floor := r.floor
+	if !r.recall(events, floor-50, floor, time.Now()) {
+		t.Fatal("not recalled")
+	}
+	if got, ok := r.since(floor - 50); !ok || len(got) != 150 || got[0].Revision != floor-49 {
+		t.Errorf("after the recall: got %d changes, %v; want 150 from revision %d", len(got), ok, floor-49)
+	}
+	if position < cursors.evicted || r.at(position).Revision != ringMax+6 {
+		t.Errorf("a cursor from before: position %d, evicted up to %d, revision %d; want it where it was", position, cursors.evicted, r.at(position).Revision)
+	}
+	// A revision that is half on the ring already.
+	half := newRing(0)
+	fill(half, "a", 7, 2)
+	half.evict()
+	half.at(half.first).Revision = 7
+	twins := newRing(0)
+	fill(twins, "a", 6, 3)
+	all, _ := twins.since(0)
+	all[2].Revision = 7
+	if !half.recall(all, 5, 7, time.Now()) || half.len() != 3 {
+		t.Errorf("a revision that is half on the ring: got %d changes, want 3", half.len())
 	}
 }

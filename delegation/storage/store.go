@@ -77,13 +77,16 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
-// Health returns nil when the store answers and takes writes.
+// Health returns nil when the store answers and takes writes. It waits for the answer as long as ctx does, or 3 s.
 func (s *Store) Health(ctx context.Context) error {
 	if err := s.engine.err(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+	}
 	if _, err := s.linearized(ctx); err != nil {
 		return err
 	}

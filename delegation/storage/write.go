@@ -109,11 +109,8 @@ func (w write) put(ctx context.Context, json []byte, ttl time.Duration, guard cl
 }
 
 func (w write) commit(ctx context.Context, guard clientv3.Cmp, op clientv3.Op, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	s := w.cache.store
 	start := time.Now()
 	resp, err := s.engine.client().Txn(ctx).If(guard).Then(op).Else(otherwise...).Commit()
