@@ -2,12 +2,10 @@ package delegation
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"k8s.io/klog/v2"
 
@@ -24,9 +22,6 @@ type healthEndpoint struct {
 	name     string
 	checks   []HealthCheck
 	observer *metrics.Health
-	// passedFirst, when set, is called the first time that all checks pass.
-	passedFirst func(ctx context.Context)
-	once        sync.Once
 }
 
 // install adds the endpoint and a path for each of its checks to mux.
@@ -55,9 +50,6 @@ func (e *healthEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		klog.FromContext(r.Context()).V(2).Info("Health check failed", "endpoint", e.name, "failures", failures)
 		http.Error(w, fmt.Sprintf("%s%s check failed", report, e.name), http.StatusInternalServerError)
 		return
-	}
-	if e.passedFirst != nil {
-		e.once.Do(func() { e.passedFirst(r.Context()) })
 	}
 	if !query.Has("verbose") {
 		writePlain(w, []byte("ok"))

@@ -6,8 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
 
 	"github.com/portico-api/portico/delegation"
 )
@@ -102,6 +106,30 @@ func TestHooksOfEveryUnitRunAndAreWaitedForByReadyz(t *testing.T) {
 	default:
 		t.Error("Run returned before its controller")
 	}
+}
+
+func TestTheLogTellsHowLongTheStartTookAlthoughNobodyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
+		ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), logger))
+		unit := newUnit(t, openConfig(), "front", delegation.NewEmptyDelegate())
+		if err := unit.AddPostStartHook("slow", func(context.Context) error { time.Sleep(3 * time.Second); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		running, err := unit.PrepareRun().NonBlockingRun(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		if err := running.Wait(); err != nil {
+			t.Errorf("Run: got %v, want no error", err)
+		}
+		logged := logger.GetSink().(ktesting.Underlier).GetBuffer().String()
+		if !strings.Contains(logged, `Ready unit="front" after="3s"`) {
+			t.Errorf("logged %q, want that it is ready after 3s", logged)
+		}
+	})
 }
 
 func TestRunEndsWithTheErrorOfAHook(t *testing.T) {

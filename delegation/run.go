@@ -39,9 +39,7 @@ func (s *GenericAPIServer) installHealth() {
 	_ = add(&checks.Readyz, shutdownHealthCheck(s.config.Lifecycle)) // a delegate has it too
 	(&healthEndpoint{name: "healthz", checks: checks.Healthz, observer: observer}).install(mux)
 	(&healthEndpoint{name: "livez", checks: checks.Livez, observer: observer}).install(mux)
-	(&healthEndpoint{name: "readyz", checks: checks.Readyz, observer: observer, passedFirst: func(ctx context.Context) {
-		klog.FromContext(ctx).Info("Ready", "unit", s.Name, "after", time.Since(s.created).Round(time.Millisecond))
-	}}).install(mux)
+	(&healthEndpoint{name: "readyz", checks: checks.Readyz, observer: observer}).install(mux)
 }
 
 // Run serves until ctx ends or something the chain cannot do without fails, then ends gracefully,
@@ -119,13 +117,27 @@ func (r *Running) idle(ctx context.Context) {
 
 func (r *Running) startHooks(ctx context.Context) {
 	r.hooks.Go(func() { r.server.config.logs.run(ctx) })
-	for _, h := range r.server.contributions.PostStartHooks {
+	hooks := r.server.contributions.PostStartHooks
+	for _, h := range hooks {
 		r.hooks.Go(func() {
 			if err := h.start(ctx); err != nil {
 				r.fail(err)
 			}
 		})
 	}
+	r.hooks.Go(func() { r.announce(ctx, hooks) })
+}
+
+// announce tells the log when the last hook is done, however long it is until somebody asks.
+func (r *Running) announce(ctx context.Context, hooks []*PostStartHook) {
+	for _, h := range hooks {
+		select {
+		case <-h.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+	klog.FromContext(ctx).Info("Ready", "unit", r.server.Name, "after", time.Since(r.server.created).Round(time.Millisecond))
 }
 
 // fail ends the chain because of err, unless it ends because of something else already.
