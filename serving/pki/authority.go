@@ -70,14 +70,15 @@ type leaf struct {
 // ensure makes the leaf's certificate when there is none, when it ends soon, when another authority
 // signed it or when it lacks a host, and tells whether it did.
 func (a *authority) ensure(l leaf, now time.Time) (made bool, err error) {
-	cert, key, err := l.pair.read()
-	if err == nil && a.good(cert, l, now) {
+	cert, _, err := l.pair.read()
+	switch {
+	case err == nil && a.good(cert, l, now):
 		return false, nil
-	}
-	if err != nil && !errors.Is(err, errMissing) {
+	case err != nil && !errors.Is(err, errMissing):
 		return false, err
 	}
-	if key, err = ensureKey(l.pair.KeyFile); err != nil {
+	key, err := ensureKey(l.pair.KeyFile)
+	if err != nil {
 		return false, err
 	}
 	template := &x509.Certificate{
