@@ -8,8 +8,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
+	"github.com/gorilla/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -36,6 +38,13 @@ func (e *endpoint) watch(w http.ResponseWriter, r *http.Request, at target, quer
 		}
 	}
 
+	overSocket := websocket.IsWebSocketUpgrade(r)
+	if overSocket {
+		if err := socketHandshake(r); err != nil {
+			return err
+		}
+	}
+
 	ctx, cancel := context.WithTimeout(r.Context(), e.lifetime(opts.timeoutSeconds))
 	defer cancel()
 	defer e.watches.join(cancel)()
@@ -48,15 +57,52 @@ func (e *endpoint) watch(w http.ResponseWriter, r *http.Request, at target, quer
 	}
 	defer changes.Stop()
 
+	if overSocket {
+		e.streamOverSocket(ctx, cancel, w, r, changes, &frames)
+		return nil
+	}
 	w.Header()["Content-Type"] = frames.contentType()
 	w.WriteHeader(http.StatusOK)
-	flusher := http.NewResponseController(w)
-	if err := flusher.Flush(); err != nil {
+	sink := &flushed{w: w, flusher: http.NewResponseController(w)}
+	if err := sink.Flush(); err != nil {
 		return nil // the client is gone
 	}
-	e.stream(ctx, w, flusher, changes, &frames)
+	e.stream(ctx, sink, changes, &frames)
 	return nil
 }
+
+// streamOverSocket is for clients in browsers, which cannot read an answer bit by bit.
+func (e *endpoint) streamOverSocket(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, changes Watch, frames *frameEncoder) {
+	s, err := openSocket(w, r, frames.encoding.format == formatProtobuf)
+	if err != nil {
+		return // answered
+	}
+	var listening sync.WaitGroup
+	listening.Go(func() { s.listen(cancel) })
+	defer listening.Wait()
+	defer s.close()
+	e.stream(ctx, s, changes, frames)
+}
+
+// frameSink takes the frames of one watch.
+type frameSink interface {
+	WriteFrame(frame []byte) error
+	// Flush sends what has been written; there is nothing more at hand.
+	Flush() error
+}
+
+// flushed is a watch in an answer that is sent bit by bit.
+type flushed struct {
+	w       http.ResponseWriter
+	flusher *http.ResponseController
+}
+
+func (f *flushed) WriteFrame(frame []byte) error {
+	_, err := f.w.Write(frame)
+	return err
+}
+
+func (f *flushed) Flush() error { return f.flusher.Flush() }
 
 // lifetime is how long a watch may last: what the client says, else a random time, so that the watches
 // of a restarted server do not all return at once for ever.
@@ -71,7 +117,7 @@ func (e *endpoint) lifetime(timeoutSeconds int64) time.Duration {
 const maxWatch = 1000 * time.Hour
 
 // stream writes events as they come and flushes whenever there are no more at hand.
-func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, flusher *http.ResponseController, changes Watch, frames *frameEncoder) {
+func (e *endpoint) stream(ctx context.Context, sink frameSink, changes Watch, frames *frameEncoder) {
 	for {
 		events, err := changes.Next(ctx)
 		if err != nil {
@@ -79,8 +125,8 @@ func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, flusher *h
 				return
 			}
 			if frame, encodeErr := frames.failure(err); encodeErr == nil {
-				w.Write(frame)
-				flusher.Flush()
+				sink.WriteFrame(frame)
+				sink.Flush()
 			}
 			return
 		}
@@ -90,14 +136,14 @@ func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, flusher *h
 				klog.FromContext(ctx).Error(err, "encoding a watch event", "resource", e.gvr.String())
 				return
 			}
-			if _, err := w.Write(frame); err != nil {
+			if err := sink.WriteFrame(frame); err != nil {
 				return
 			}
 			if e.cfg.Metrics != nil {
 				e.cfg.Metrics.WatchEvent(e.gvr.Group, e.gvr.Version, e.gvr.Resource, len(frame))
 			}
 		}
-		if err := flusher.Flush(); err != nil {
+		if err := sink.Flush(); err != nil {
 			return
 		}
 	}
@@ -153,6 +199,9 @@ func (f *frameEncoder) encode(ev *Event) ([]byte, error) {
 	return f.scratch, nil
 }
 
+// frameLength is how many bytes tell the length of a protobuf frame.
+const frameLength = 4
+
 // protobuf frames are a length of four bytes and a WatchEvent without the magic prefix, around an object
 // with it.
 func (f *frameEncoder) protobuf(ev *Event) ([]byte, error) {
@@ -167,12 +216,12 @@ func (f *frameEncoder) protobufFrame(typ watch.EventType, object []byte) ([]byte
 	event := metav1.WatchEvent{Type: string(typ)}
 	event.Object.Raw = object
 	size := event.Size()
-	if cap(f.scratch) < 4+size {
-		f.scratch = make([]byte, 4+size)
+	if cap(f.scratch) < frameLength+size {
+		f.scratch = make([]byte, frameLength+size)
 	}
-	frame := f.scratch[:4+size]
+	frame := f.scratch[:frameLength+size]
 	frame[0], frame[1], frame[2], frame[3] = byte(size>>24), byte(size>>16), byte(size>>8), byte(size)
-	if _, err := event.MarshalTo(frame[4:]); err != nil {
+	if _, err := event.MarshalTo(frame[frameLength:]); err != nil {
 		return nil, err
 	}
 	return frame, nil
