@@ -44,6 +44,8 @@ type Config struct {
 	// ExternalAddress is the host and port that discovery tells clients; the listener's when empty.
 	ExternalAddress string
 
+	// LongRunning tells which requests have no deadline and are not counted in flight; nil is kube-apiserver's choice.
+	LongRunning func(*http.Request, *handler.RequestInfo) bool
 	// RequestTimeout bounds every request that is not long-running.
 	RequestTimeout time.Duration
 	// MinRequestTimeout bounds the life of a watch from below: it ends after once to twice of it.

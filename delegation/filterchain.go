@@ -19,6 +19,7 @@ func DefaultBuildHandlerChain(director http.Handler, c *Config) http.Handler {
 		IdentityHeaders:             c.IdentityHeaders,
 		IdentityHeaderPrefixes:      c.IdentityHeaderPrefixes,
 		MuxComplete:                 c.MuxComplete,
+		LongRunning:                 c.LongRunning,
 		RequestTimeout:              c.RequestTimeout,
 		MaxRequestsInFlight:         limitOrNone(c.MaxRequestsInFlight),
 		MaxMutatingRequestsInFlight: limitOrNone(c.MaxMutatingRequestsInFlight),

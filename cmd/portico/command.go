@@ -18,7 +18,7 @@ func NewAPIServerCommand() *cobra.Command {
 		SilenceErrors: true, // main prints it
 		Version:       gitVersion(),
 	}
-	root.AddCommand(newServeCommand())
+	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand())
 	return root
 }
 

@@ -68,13 +68,16 @@ func newIdentity(o *options) (*identity, error) {
 	return id, id.checkProxyTrust()
 }
 
+// adminKubeconfig is the administrator's file in the data directory.
+const adminKubeconfig = "admin.kubeconfig"
+
 // writeKubeconfig writes the administrator's kubeconfig for a server at url, and returns its file.
 // There is none when somebody else's authority vouches for clients: it did not sign ours.
 func (id *identity) writeKubeconfig(url string) (string, error) {
 	if id.opts.clientCAFile != "" {
 		return "", nil
 	}
-	file := filepath.Join(id.opts.dataDir, "admin.kubeconfig")
+	file := filepath.Join(id.opts.dataDir, adminKubeconfig)
 	kubeconfig := pki.Kubeconfig{Server: url, CAFile: or(id.opts.tlsCertFile, id.pki.CA.CertFile), Client: id.pki.Admin}
 	return file, kubeconfig.Write(file)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -39,11 +38,7 @@ type options struct {
 	proxyClientCertFile      string
 	proxyClientKeyFile       string
 
-	etcdServers  []string
-	etcdPrefix   string
-	etcdCAFile   string
-	etcdCertFile string
-	etcdKeyFile  string
+	store storeOptions
 
 	maxRequestsInFlight         int
 	maxMutatingRequestsInFlight int
@@ -56,12 +51,15 @@ type options struct {
 	profiling                   bool
 }
 
+// defaultDataDir is where everything is kept unless --data-dir says otherwise.
+const defaultDataDir = ".portico"
+
 // tlsVersions are the values of --tls-min-version.
 var tlsVersions = map[string]uint16{"VersionTLS12": tls.VersionTLS12, "VersionTLS13": tls.VersionTLS13}
 
 // addFlags declares the flags with their defaults.
 func (o *options) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.dataDir, "data-dir", ".portico", "Directory for the embedded store, the certificates made on the first start and admin.kubeconfig.")
+	flags.StringVar(&o.dataDir, "data-dir", defaultDataDir, "Directory for the embedded store, the certificates made on the first start and admin.kubeconfig.")
 
 	flags.StringVar(&o.bindAddress, "bind-address", "127.0.0.1", "IP address to listen on; 0.0.0.0 or :: for all interfaces.")
 	flags.IntVar(&o.securePort, "secure-port", 6443, "Port to listen on; 0 chooses a free one.")
@@ -86,11 +84,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.proxyClientCertFile, "proxy-client-cert-file", "", "PEM file with the certificate shown to extension API servers, instead of one made in the data directory. Reloaded when it changes.")
 	flags.StringVar(&o.proxyClientKeyFile, "proxy-client-key-file", "", "PEM file with the key of --proxy-client-cert-file.")
 
-	flags.StringSliceVar(&o.etcdServers, "etcd-servers", nil, "URLs of an etcd cluster to store in, instead of the embedded one.")
-	flags.StringVar(&o.etcdPrefix, "etcd-prefix", "/registry", "Prefix of every key in the store.")
-	flags.StringVar(&o.etcdCAFile, "etcd-cafile", "", "PEM file with the authorities of the etcd cluster's certificates.")
-	flags.StringVar(&o.etcdCertFile, "etcd-certfile", "", "PEM file with the client certificate for the etcd cluster.")
-	flags.StringVar(&o.etcdKeyFile, "etcd-keyfile", "", "PEM file with the key of --etcd-certfile.")
+	o.store.addFlags(flags)
 
 	flags.IntVar(&o.maxRequestsInFlight, "max-requests-inflight", 400, "Reading requests at a time; 0 for no limit.")
 	flags.IntVar(&o.maxMutatingRequestsInFlight, "max-mutating-requests-inflight", 200, "Writing requests at a time; 0 for no limit.")
@@ -120,7 +114,6 @@ func (o *options) validate() error {
 	for _, pair := range [][4]string{
 		{"--tls-cert-file", o.tlsCertFile, "--tls-private-key-file", o.tlsKeyFile},
 		{"--proxy-client-cert-file", o.proxyClientCertFile, "--proxy-client-key-file", o.proxyClientKeyFile},
-		{"--etcd-certfile", o.etcdCertFile, "--etcd-keyfile", o.etcdKeyFile},
 	} {
 		if (pair[1] == "") != (pair[3] == "") {
 			return fmt.Errorf("%s and %s go together: give both or neither", pair[0], pair[2])
@@ -137,11 +130,8 @@ func (o *options) validate() error {
 	if len(o.authorizationModes) == 0 {
 		return fmt.Errorf("--authorization-mode is empty: choose from RBAC, AlwaysAllow, AlwaysDeny")
 	}
-	if len(o.etcdServers) == 0 && o.etcdCAFile+o.etcdCertFile != "" {
-		return fmt.Errorf("--etcd-cafile and --etcd-certfile are for a cluster: give --etcd-servers too")
-	}
-	if !strings.HasPrefix(o.etcdPrefix, "/") {
-		return fmt.Errorf("--etcd-prefix %q must begin with a slash", o.etcdPrefix)
+	if err := o.store.validate(); err != nil {
+		return err
 	}
 	return o.validateLimits()
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/portico-api/portico/aggregator"
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/authentication"
 	"github.com/portico-api/portico/handler/authorization"
 	"github.com/portico-api/portico/metrics"
@@ -40,7 +41,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	}
 	m := metrics.New()
 	// The store next: it locks the data directory, in which everything else is written.
-	store, err := openStore(ctx, o, m)
+	store, err := o.store.open(ctx, o.dataDir, m.Storage)
 	if err != nil {
 		return err
 	}
@@ -78,19 +79,7 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err != nil {
 		return nil, nil, err
 	}
-	return front, id, finish(front.GenericAPIServer, store, id, localURL(listener))
-}
-
-func openStore(ctx context.Context, o *options, m *metrics.Metrics) (*storage.Store, error) {
-	return storage.Open(ctx, storage.Config{
-		DataDir:  o.dataDir,
-		Servers:  o.etcdServers,
-		Prefix:   o.etcdPrefix,
-		CAFile:   o.etcdCAFile,
-		CertFile: o.etcdCertFile,
-		KeyFile:  o.etcdKeyFile,
-		Metrics:  m.Storage,
-	})
+	return front, id, finish(front.GenericAPIServer, &o.store, store, id, localURL(listener))
 }
 
 // newGenericConfig is what all units share, but for the authorizer.
@@ -119,6 +108,7 @@ func newGenericConfig(o *options, id *identity, listener net.Listener, m *metric
 	generic.ShutdownWatchTerminationGracePeriod = o.shutdownWatchGrace
 	generic.LivezGracePeriod = o.livezGrace
 	generic.EnableProfiling = o.profiling
+	generic.LongRunning = isLongRunning
 	generic.Version = versionInfo()
 	return generic, nil
 }
@@ -211,10 +201,12 @@ func reachable(addr net.Addr) string {
 }
 
 // finish adds to the front what belongs to the process and not to a unit.
-func finish(front *delegation.GenericAPIServer, store *storage.Store, id *identity, url string) error {
+func finish(front *delegation.GenericAPIServer, o *storeOptions, store *storage.Store, id *identity, url string) error {
+	front.Handler.NonGoRestfulMux.Update(func(p *handler.Paths) {
+		p.UnlistedHandle(snapshotPath, serveSnapshot(store))
+	})
 	return errors.Join(
-		front.AddHealthChecks(delegation.NewHealthCheck("etcd", 2*time.Second, store.Health)),
-		front.AddReadyzChecks(delegation.NewHealthCheck("etcd-readiness", 2*time.Second, store.Health)),
+		o.healthChecks(front, store),
 		front.AddController("certificate-reload", func(ctx context.Context, started func()) error {
 			started()
 			return id.run(ctx, url)
