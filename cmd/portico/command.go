@@ -1,12 +1,9 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-	"k8s.io/klog/v2"
 )
 
 // NewAPIServerCommand is the command line of portico.
@@ -18,7 +15,8 @@ func NewAPIServerCommand() *cobra.Command {
 		SilenceErrors: true, // main prints it
 		Version:       gitVersion(),
 	}
-	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand())
+	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand(), newVersionCommand())
+	root.SetFlagErrorFunc(pointToHelp)
 	return root
 }
 
@@ -45,16 +43,23 @@ credential, except for the health checks and the version.`,
 			return run(cmd.Context(), &o, cmd.OutOrStdout())
 		},
 	}
-	o.addFlags(serve.Flags())
-	addLogFlags(serve.Flags())
+	addGroups(serve, o.flagGroups())
 	return serve
 }
 
-// addLogFlags offers the flags of klog that are of use to whoever runs a server.
-func addLogFlags(flags *pflag.FlagSet) {
-	all := flag.NewFlagSet("klog", flag.ContinueOnError)
-	klog.InitFlags(all)
-	for _, name := range []string{"v", "vmodule"} {
-		flags.AddGoFlag(all.Lookup(name))
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, the API's and Portico's own",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), gitVersion())
+			return err
+		},
 	}
+}
+
+// pointToHelp ends an answer to a wrong flag with where to read about the right ones.
+func pointToHelp(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 }

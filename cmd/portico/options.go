@@ -6,8 +6,6 @@ import (
 	"net"
 	"slices"
 	"time"
-
-	"github.com/spf13/pflag"
 )
 
 // options are the flags of serve. Names and defaults are kube-apiserver's where the meaning is the
@@ -56,46 +54,6 @@ const defaultDataDir = ".portico"
 
 // tlsVersions are the values of --tls-min-version.
 var tlsVersions = map[string]uint16{"VersionTLS12": tls.VersionTLS12, "VersionTLS13": tls.VersionTLS13}
-
-// addFlags declares the flags with their defaults.
-func (o *options) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.dataDir, "data-dir", defaultDataDir, "Directory for the embedded store, the certificates made on the first start and admin.kubeconfig.")
-
-	flags.StringVar(&o.bindAddress, "bind-address", "127.0.0.1", "IP address to listen on; 0.0.0.0 or :: for all interfaces.")
-	flags.IntVar(&o.securePort, "secure-port", 6443, "Port to listen on; 0 chooses a free one.")
-	flags.StringVar(&o.externalHostname, "external-hostname", "", "Name that clients reach this server by; the certificate made on the first start holds it.")
-	flags.StringVar(&o.tlsCertFile, "tls-cert-file", "", "PEM file with the serving certificate and its chain, instead of one made in the data directory. Reloaded when it changes.")
-	flags.StringVar(&o.tlsKeyFile, "tls-private-key-file", "", "PEM file with the key of --tls-cert-file.")
-	flags.StringVar(&o.tlsMinVersion, "tls-min-version", "VersionTLS12", "Oldest TLS version that is accepted: VersionTLS12 or VersionTLS13.")
-	flags.StringSliceVar(&o.tlsCipherSuites, "tls-cipher-suites", nil, "Cipher suites for TLS 1.2, by their Go names; empty for Go's choice.")
-	flags.IntVar(&o.http2MaxStreams, "http2-max-streams-per-connection", 0, "Requests at a time on one HTTP/2 connection; 0 for 100.")
-	flags.BoolVar(&o.disableHTTP2, "disable-http2-serving", false, "Serve HTTP/1.1 only.")
-
-	flags.StringVar(&o.clientCAFile, "client-ca-file", "", "PEM file with the authorities whose client certificates name a user, instead of the one made in the data directory. Reloaded when it changes.")
-	flags.StringVar(&o.tokenAuthFile, "token-auth-file", "", "CSV file of bearer tokens: token,user,uid,\"group1,group2\".")
-	flags.BoolVar(&o.anonymousAuth, "anonymous-auth", true, "Let requests without a credential read the health checks and the version, and nothing else.")
-	flags.StringVar(&o.requestHeaderCAFile, "requestheader-client-ca-file", "", "PEM file with the authorities of proxies that may assert identities in headers, instead of the one made in the data directory.")
-	flags.StringSliceVar(&o.requestHeaderNames, "requestheader-allowed-names", []string{"front-proxy-client"}, "Common names of the certificates that may assert identities; empty for every certificate of that authority.")
-	flags.StringSliceVar(&o.requestHeaderUsername, "requestheader-username-headers", []string{"X-Remote-User"}, "Headers that hold the user's name.")
-	flags.StringSliceVar(&o.requestHeaderUID, "requestheader-uid-headers", []string{"X-Remote-Uid"}, "Headers that hold the user's UID.")
-	flags.StringSliceVar(&o.requestHeaderGroup, "requestheader-group-headers", []string{"X-Remote-Group"}, "Headers that hold the user's groups.")
-	flags.StringSliceVar(&o.requestHeaderExtraPrefix, "requestheader-extra-headers-prefix", []string{"X-Remote-Extra-"}, "Prefixes of the headers that hold more about the user.")
-	flags.StringSliceVar(&o.authorizationModes, "authorization-mode", []string{"RBAC"}, "Authorizers to ask, in order: RBAC, AlwaysAllow, AlwaysDeny.")
-	flags.StringVar(&o.proxyClientCertFile, "proxy-client-cert-file", "", "PEM file with the certificate shown to extension API servers, instead of one made in the data directory. Reloaded when it changes.")
-	flags.StringVar(&o.proxyClientKeyFile, "proxy-client-key-file", "", "PEM file with the key of --proxy-client-cert-file.")
-
-	o.store.addFlags(flags)
-
-	flags.IntVar(&o.maxRequestsInFlight, "max-requests-inflight", 400, "Reading requests at a time; 0 for no limit.")
-	flags.IntVar(&o.maxMutatingRequestsInFlight, "max-mutating-requests-inflight", 200, "Writing requests at a time; 0 for no limit.")
-	flags.DurationVar(&o.requestTimeout, "request-timeout", time.Minute, "Deadline of every request that is not a watch or another stream.")
-	flags.IntVar(&o.minRequestTimeout, "min-request-timeout", 1800, "Seconds that a watch lives at least, when it does not say itself how long; 0 for 1800.")
-	flags.DurationVar(&o.eventTTL, "event-ttl", time.Hour, "How long an event is kept after its last write.")
-	flags.DurationVar(&o.shutdownDelay, "shutdown-delay-duration", 0, "How long to go on serving, with /readyz failing, after the signal to stop.")
-	flags.DurationVar(&o.shutdownWatchGrace, "shutdown-watch-termination-grace-period", 0, "How long the ends of the watches are spread over when stopping.")
-	flags.DurationVar(&o.livezGrace, "livez-grace-period", 0, "How long /livez tolerates a start that is not finished.")
-	flags.BoolVar(&o.profiling, "profiling", true, "Serve /debug/pprof to administrators.")
-}
 
 // validate returns the first mistake, with the flag that it is in and what to do.
 func (o *options) validate() error {

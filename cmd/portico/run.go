@@ -37,7 +37,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	}
 	defer listener.Close()
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
-		return fmt.Errorf("--data-dir: %w", err)
+		return fmt.Errorf("--data-dir must be a directory of this user: %w", err)
 	}
 	m := metrics.New()
 	// The store next: it locks the data directory, in which everything else is written.
@@ -56,6 +56,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err := tellWhatToDoNext(out, o, id, localURL(listener)); err != nil {
 		klog.FromContext(ctx).Error(err, "Telling how to reach the server")
 	}
+	go tellOfTheEnd(ctx, out, running.Ended())
 	return running.Wait()
 }
 
@@ -130,7 +131,7 @@ func newAuthenticator(o *options, id *identity, loopbackToken string, m *metrics
 		Metrics:       m.Authentication,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("preparing authentication: %w", err)
+		return nil, fmt.Errorf("preparing authentication (--token-auth-file, --requestheader-…): %w", err)
 	}
 	return a, nil
 }
@@ -238,4 +239,13 @@ Use it from another terminal:
 Ctrl-C finishes what is in flight and stops; a second one stops at once.
 `, kubeconfig)
 	return nil
+}
+
+// tellOfTheEnd says that a signal was understood: what is in flight may take a while.
+func tellOfTheEnd(ctx context.Context, out io.Writer, ended <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nStopping: what is in flight is finished first. Ctrl-C again stops at once.")
+	case <-ended:
+	}
 }
