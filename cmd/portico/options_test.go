@@ -14,7 +14,9 @@ func parse(t *testing.T, args ...string) (*options, error) {
 	t.Helper()
 	var o options
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	o.addFlags(flags)
+	for _, group := range o.flagGroups() {
+		group.add(flags)
+	}
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
