@@ -37,14 +37,18 @@ func (s *street) measure(ctx context.Context, w workload, front *rig.Process, sp
 	if err != nil {
 		return result{}, err
 	}
-	n, cpu, elapsed := len(took), front.CPU()-before, time.Since(begin)
+	return newResult(took, front.CPU()-before, time.Since(begin)), nil
+}
+
+func newResult(took []time.Duration, cpu, elapsed time.Duration) result {
+	n := len(took)
 	slices.Sort(took)
 	return result{
 		cpu:  cpu.Seconds() * 1000 / float64(n),
 		p50:  took[n/2],
 		p99:  took[n*99/100],
 		rate: float64(n) / elapsed.Seconds(),
-	}, nil
+	}
 }
 
 // patience bounds one request.

@@ -7,7 +7,7 @@ import (
 )
 
 // report prints one line for each front, with the medians of its rounds. x-bare is the cost divided by
-// the ReverseProxy's of the same round.
+// that of the bare server in the same round.
 func report(w workload, results map[string][]result) {
 	for i, name := range w.fronts {
 		rounds := results[name]
@@ -25,6 +25,11 @@ func report(w workload, results map[string][]result) {
 			milliseconds(rounds, func(r result) time.Duration { return r.p99 }),
 			median(each(rounds, func(_ int, r result) float64 { return r.rate })))
 	}
+}
+
+// say prints a figure that is no request's.
+func (b *bench) say(what, front, figure string) {
+	fmt.Printf("%-32s %-13s %s\n", what, front, figure)
 }
 
 func milliseconds(rounds []result, of func(result) time.Duration) float64 {

@@ -19,13 +19,16 @@ import (
 // serveFlag makes this program one of the servers that portico is compared with.
 const serveFlag = "-serve"
 
-// serve is the backend when it is given a certificate and its key, and a bare ReverseProxy when the
-// backend's URL and its authority follow. It prints its address and serves until it is told to end.
+// serve is the backend when it is given a certificate and its key, a bare ReverseProxy when the backend's
+// URL and its authority follow, and the announcer when its flag does. It prints its address and serves until it is told to end.
 func serve(args []string) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	handler := rig.Things()
-	if len(args) == 4 {
+	switch len(args) {
+	case 3:
+		handler = newAnnouncer()
+	case 4:
 		var err error
 		if handler, err = newReverseProxy(args[2], args[3]); err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 // The fronts, in the order in which they are measured.
 const (
 	direct  = "direct"
-	bare    = "reverseproxy"
+	bare    = "bare"
 	portico = "portico"
 )
 
@@ -78,5 +78,14 @@ func newRequest(method, url, body string) (*http.Request, error) {
 // configMap is a config map of about 1.2 KB.
 func configMap(name string) string {
 	return fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"labels":{"app":"load"}},"data":{"text":%q}}`,
-		name, strings.Repeat("x", 1000))
+		name, filler)
+}
+
+var filler = strings.Repeat("x", 1000)
+
+// revisionOf is the resourceVersion in the JSON of one object.
+func revisionOf(object []byte) string {
+	_, after, _ := strings.Cut(string(object), `"resourceVersion":"`)
+	revision, _, _ := strings.Cut(after, `"`)
+	return revision
 }

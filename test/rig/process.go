@@ -117,10 +117,24 @@ func (p *Process) Stop() error {
 func (p *Process) kill() { _ = errors.Join(p.cmd.Process.Kill(), p.cmd.Wait()) }
 
 // Memory is the resident memory in MB.
-func (p *Process) Memory() float64 {
+func (p *Process) Memory() float64 { return p.status("VmRSS:") }
+
+// AnonymousMemory is what of it is not the content of files.
+func (p *Process) AnonymousMemory() float64 { return p.status("RssAnon:") }
+
+// PeakMemory is the most that it has been since the start or ForgetPeak.
+func (p *Process) PeakMemory() float64 { return p.status("VmHWM:") }
+
+// ForgetPeak lets the peak begin anew.
+func (p *Process) ForgetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0)
+}
+
+// status is a size in MB from the process's status.
+func (p *Process) status(field string) float64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmRSS:" {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == field {
 			kilobytes, _ := strconv.ParseFloat(fields[1], 64)
 			return kilobytes / 1000
 		}
