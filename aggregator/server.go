@@ -43,6 +43,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	if err != nil {
 		return nil, err
 	}
+	cfg.Registry.Types = newFieldTypes(cfg.Registry.Scheme)
 	store, err := registry.New(ctx, cfg.Registry, apiServices(cfg.Now))
 	if err != nil {
 		return nil, fmt.Errorf("creating the aggregator: opening APIServices: %w", err)

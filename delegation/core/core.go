@@ -25,8 +25,8 @@ const name = "kube-apiserver"
 
 // Config is what the unit needs beyond what all units share.
 type Config struct {
-	// Registry is the store and the scheme (NewScheme); its Admission is not looked at: the unit
-	// brings the namespace lifecycle.
+	// Registry is the store and the scheme (NewScheme); its Admission and Types are not looked at: the
+	// unit brings the namespace lifecycle, and knows its kinds.
 	Registry registry.Config
 	// RBAC is fed from the stored roles and bindings; nil when something else authorizes.
 	RBAC *authorization.RBAC
@@ -67,6 +67,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		return nil, err
 	}
 
+	cfg.Registry.Types = newFieldTypes(cfg.Registry.Scheme)
 	guard := newNamespaceGuard()
 	namespaceConfig := cfg.Registry
 	namespaceConfig.Admission = guard

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/emicklei/go-restful/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/rest"
@@ -185,5 +187,44 @@ func deliver(lines *bufio.Reader, delivered chan<- struct{}) {
 			return
 		}
 		delivered <- struct{}{}
+	}
+}
+
+// BenchmarkAccount tells what it costs to know who manages which field: "without" does not.
+func BenchmarkAccount(b *testing.B) {
+	for name, s := range map[string]*registry.Store{"without": open(b, configMaps()), "with": managed(b, configMaps())} {
+		b.Run("create/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			i := 0
+			dry := &metav1.CreateOptions{FieldManager: "bench", DryRun: []string{"All"}} // the store is not what is measured
+			for b.Loop() {
+				i++
+				if _, err := s.Create(b.Context(), "demo", "", sized(i), dry); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		if _, err := registry.CreateAs(b.Context(), s, "demo", sized(0)); err != nil {
+			b.Fatal(err)
+		}
+		for _, changes := range []string{"update", "no-op"} {
+			b.Run(changes+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				i := 0
+				opts := &rest.UpdateOptions{UpdateOptions: metav1.UpdateOptions{FieldManager: "bench", DryRun: []string{"All"}}}
+				transform := func(_ context.Context, current runtime.Object) (runtime.Object, error) {
+					if c := current.(*corev1.ConfigMap); changes == "update" {
+						i++
+						c.Data["i"] = fmt.Sprint(i)
+					}
+					return current, nil
+				}
+				for b.Loop() {
+					if _, _, err := s.Update(b.Context(), "demo", "c000000", transform, opts); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

@@ -30,14 +30,21 @@ func (s *Store) Create(ctx context.Context, namespace, name string, obj runtime.
 	if name != "" && m.GetName() != name {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", m.GetName(), name))
 	}
-	var dryRun bool
+	w := writing{}
 	if opts != nil {
-		dryRun = len(opts.DryRun) > 0
+		w = writing{manager: opts.FieldManager, dryRun: len(opts.DryRun) > 0}
 	}
-	return s.create(ctx, namespace, obj, m, dryRun)
+	return s.create(ctx, namespace, obj, m, w)
 }
 
-func (s *Store) create(ctx context.Context, namespace string, obj runtime.Object, m metav1.Object, dryRun bool) (runtime.Object, error) {
+// writing is what a create or an update is asked to do besides.
+type writing struct {
+	manager string // who manages the fields that it sets
+	applied bool   // who manages which field is settled already
+	dryRun  bool
+}
+
+func (s *Store) create(ctx context.Context, namespace string, obj runtime.Object, m metav1.Object, w writing) (runtime.Object, error) {
 	if err := s.settleNamespace(m, namespace); err != nil {
 		return nil, err
 	}
@@ -50,19 +57,22 @@ func (s *Store) create(ctx context.Context, namespace string, obj runtime.Object
 	if s.res.Status {
 		clearStatus(obj)
 	}
-	if err := s.checkNew(ctx, obj, m, dryRun); err != nil {
+	if err := s.checkNew(ctx, obj, m, w); err != nil {
 		return nil, err
 	}
-	return s.store(ctx, obj, m, generated, dryRun)
+	return s.store(ctx, obj, m, generated, w.dryRun)
 }
 
 // checkNew settles what obj is: defaults, admission, what the kind forces, then validation, then admission again.
-func (s *Store) checkNew(ctx context.Context, obj runtime.Object, m metav1.Object, dryRun bool) error {
+func (s *Store) checkNew(ctx context.Context, obj runtime.Object, m metav1.Object, w writing) error {
 	strategy := &s.res.Strategy
 	if strategy.Default != nil {
 		strategy.Default(obj)
 	}
-	ask := s.request(Create, "", obj, nil, m, dryRun)
+	if err := s.main.noteCreated(obj, m, w); err != nil {
+		return err
+	}
+	ask := s.request(Create, "", obj, nil, m, w.dryRun)
 	if err := s.admit(ctx, ask); err != nil {
 		return err
 	}

@@ -6,7 +6,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
+	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler/rest"
 )
 
@@ -17,13 +19,19 @@ type door struct {
 	// prepare makes obj what it may become; old is a copy that it may use up.
 	prepare  func(ctx context.Context, obj, old runtime.Object)
 	validate func(ctx context.Context, obj, old runtime.Object) field.ErrorList
-	create   bool // what is missing may be created, if the kind or the caller wants it
+	fields   *fieldManager // nil when nobody manages fields
+	create   bool          // what is missing may be created, if the kind or the caller wants it
 }
 
 func (s *Store) mainDoor() door {
 	strategy := &s.res.Strategy
+	var owned fieldpath.Filter
+	if s.res.Status {
+		owned = allBut("status")
+	}
 	return door{
 		create: true,
+		fields: s.newFieldManager("", owned),
 		prepare: func(ctx context.Context, obj, old runtime.Object) {
 			if s.res.Status {
 				keepStatus(obj, old)
@@ -51,7 +59,49 @@ func (s *Store) statusDoor() door {
 	if prepare == nil {
 		prepare = func(_ context.Context, obj, old runtime.Object) { keepAllButStatus(obj, old) }
 	}
-	return door{subresource: "status", prepare: prepare, validate: strategy.ValidateStatusUpdate}
+	return door{
+		subresource: "status",
+		prepare:     prepare,
+		validate:    strategy.ValidateStatusUpdate,
+		fields:      s.newFieldManager("status", only("status")),
+	}
+}
+
+// subresourceDoor opens a door for sub.
+func (s *Store) subresourceDoor(sub Subresource) door {
+	return door{subresource: sub.Name, prepare: sub.Prepare, validate: sub.Validate, fields: s.newFieldManager(sub.Name, nil)}
+}
+
+// applier is what the HTTP layer applies configurations with; nil when that cannot be done.
+func (d *door) applier() rest.Applier {
+	if d.fields == nil {
+		return nil
+	}
+	return d.fields
+}
+
+// noteCreated notes who has made obj.
+func (d *door) noteCreated(obj runtime.Object, m metav1.Object, w writing) error {
+	if d.fields == nil {
+		m.SetManagedFields(nil)
+		return nil
+	}
+	if w.applied {
+		return nil
+	}
+	return d.fields.created(obj, m, w.manager)
+}
+
+// noteUpdated notes who has made obj of old.
+func (d *door) noteUpdated(s *Store, stored *storage.Object, old, obj runtime.Object, m, oldMeta metav1.Object, w writing) error {
+	if d.fields == nil {
+		m.SetManagedFields(nil)
+		return nil
+	}
+	if w.applied {
+		return nil
+	}
+	return d.fields.updated(s, stored, old, obj, m, oldMeta, w.manager)
 }
 
 // Subresource declares one more way to write a resource's objects, such as a namespace's finalize.
@@ -67,16 +117,16 @@ type Subresource struct {
 
 // Subresource returns sub as the HTTP layer installs it, to be appended to Rest().Subresources.
 func (s *Store) Subresource(sub Subresource) *rest.Resource {
-	updater := doorStore{store: s, door: door{subresource: sub.Name, prepare: sub.Prepare, validate: sub.Validate}}
+	updater := doorStore{store: s, door: s.subresourceDoor(sub)}
 	if sub.Readable {
-		return s.restOf(sub.Name, &readableDoorStore{doorStore: updater})
+		return s.restOf(sub.Name, &readableDoorStore{doorStore: updater}, &updater.door)
 	}
-	return s.restOf(sub.Name, &updater)
+	return s.restOf(sub.Name, &updater, &updater.door)
 }
 
 // StatusStore is the status subresource alone.
 func (s *Store) StatusStore() any {
-	return &readableDoorStore{doorStore{store: s, door: s.statusDoor()}}
+	return &readableDoorStore{doorStore{store: s, door: s.status}}
 }
 
 // doorStore is a subresource that can be updated.

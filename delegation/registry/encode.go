@@ -29,7 +29,7 @@ func (s *Store) encode(obj runtime.Object, m metav1.Object) ([]byte, error) {
 // unchanged tells whether body is what is stored as o already.
 func unchanged(o *storage.Object, body []byte) bool {
 	stored := o.JSON()
-	version := `"resourceVersion":"` + strconv.FormatInt(o.ResourceVersion(), 10) + `",`
+	version := versionField(o)
 	if len(stored) != len(body)+len(version) {
 		return false
 	}
@@ -37,6 +37,33 @@ func unchanged(o *storage.Object, body []byte) bool {
 	// it did, the worst would be a write that changes nothing.
 	i := bytes.Index(stored, []byte(version))
 	return i >= 0 && bytes.Equal(stored[:i], body[:i]) && bytes.Equal(stored[i+len(version):], body[i:])
+}
+
+// versionField is what the store adds to the bytes that it is given.
+func versionField(o *storage.Object) string {
+	return `"resourceVersion":"` + strconv.FormatInt(o.ResourceVersion(), 10) + `",`
+}
+
+// unchangedButTimes tells whether body, which is obj's, is what is stored already, or would be but for the
+// times at which its fields were written: these then stay, too.
+func (s *Store) unchangedButTimes(stored *storage.Object, body []byte, obj runtime.Object, m, old metav1.Object) (bool, error) {
+	if unchanged(stored, body) {
+		return true, nil
+	}
+	before, after := old.GetManagedFields(), m.GetManagedFields()
+	if len(stored.JSON()) != len(body)+len(versionField(stored)) { // times are of one length
+		return false, nil
+	}
+	if len(before) == 0 || !sameManagers(before, after) {
+		return false, nil
+	}
+	m.SetManagedFields(before)
+	body, err := s.encode(obj, m)
+	if err != nil || unchanged(stored, body) {
+		return err == nil, err
+	}
+	m.SetManagedFields(after)
+	return false, nil
 }
 
 // sameSpec tells whether two encodings of an object agree outside metadata, and outside status when it is

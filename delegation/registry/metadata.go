@@ -25,7 +25,6 @@ func (s *Store) beginMetadata(m metav1.Object, now time.Time) {
 	m.SetDeletionTimestamp(nil)
 	m.SetDeletionGracePeriodSeconds(nil)
 	m.SetSelfLink("")
-	m.SetManagedFields(nil)
 	m.SetGeneration(0)
 	if s.res.Strategy.Generation {
 		m.SetGeneration(1)
@@ -44,7 +43,6 @@ func keepMetadata(m, old metav1.Object) {
 	m.SetDeletionTimestamp(old.GetDeletionTimestamp())
 	m.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
 	m.SetSelfLink("")
-	m.SetManagedFields(nil)
 }
 
 // settleNamespace gives a new object the namespace of its path.

@@ -18,6 +18,9 @@ type Config struct {
 	Store     *storage.Store
 	Scheme    *runtime.Scheme
 	Admission Admission // nil admits everything
+	// Types knows the fields of the resources' kinds, so that it is known who manages which of them and
+	// configurations can be applied. Nil does without both.
+	Types FieldTypes
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -29,7 +32,9 @@ type Store struct {
 	cache *storage.Cache
 	gvk   schema.GroupVersionKind
 	gr    schema.GroupResource
-	main  door
+
+	fieldTypes   *fieldTypes
+	main, status door
 }
 
 // New opens the resource's cache and returns its registry.
@@ -54,7 +59,10 @@ func New(ctx context.Context, cfg Config, res Resource) (*Store, error) {
 		gvk: res.GroupVersion.WithKind(res.Kind),
 		gr:  schema.GroupResource{Group: res.GroupVersion.Group, Resource: res.Name},
 	}
-	s.main = s.mainDoor()
+	if cfg.Types != nil {
+		s.fieldTypes = newFieldTypes(cfg.Types, s.gvk, res.New)
+	}
+	s.main, s.status = s.mainDoor(), s.statusDoor()
 	return s, nil
 }
 
@@ -77,15 +85,16 @@ func (s *Store) Rest() *rest.Resource {
 		NewList:      s.res.NewList,
 		Scheme:       s.cfg.Scheme,
 		Table:        s.res.Table,
+		Applier:      s.main.applier(),
 	}
 	if s.res.Status {
-		r.Subresources = append(r.Subresources, s.restOf("status", s.StatusStore()))
+		r.Subresources = append(r.Subresources, s.restOf("status", s.StatusStore(), &s.status))
 	}
 	return r
 }
 
 // restOf describes a subresource that reads and writes objects of the same kind.
-func (s *Store) restOf(name string, store any) *rest.Resource {
+func (s *Store) restOf(name string, store any, d *door) *rest.Resource {
 	return &rest.Resource{
 		GroupVersion: s.res.GroupVersion,
 		Kind:         s.res.Kind,
@@ -95,6 +104,7 @@ func (s *Store) restOf(name string, store any) *rest.Resource {
 		New:          s.res.New,
 		Scheme:       s.cfg.Scheme,
 		Table:        s.res.Table,
+		Applier:      d.applier(),
 	}
 }
 

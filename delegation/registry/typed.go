@@ -43,7 +43,7 @@ func ListAs[T runtime.Object](ctx context.Context, s *Store, namespace string) (
 
 // CreateAs stores obj and returns what was stored.
 func CreateAs[T runtime.Object](ctx context.Context, s *Store, namespace string, obj T) (T, error) {
-	created, err := s.Create(ctx, namespace, "", obj, &metav1.CreateOptions{})
+	created, err := s.Create(ctx, namespace, "", obj, &metav1.CreateOptions{FieldManager: inProcess})
 	return resultAs[T](s, created, err)
 }
 
@@ -54,13 +54,13 @@ func UpdateAs[T runtime.Object](ctx context.Context, s *Store, namespace, name s
 
 // UpdateStatusAs is UpdateAs through the status subresource.
 func UpdateStatusAs[T runtime.Object](ctx context.Context, s *Store, namespace, name string, change func(obj T) error) (T, error) {
-	d := s.statusDoor()
-	return updateAs(ctx, s, &d, namespace, name, change)
+	return updateAs(ctx, s, &s.status, namespace, name, change)
 }
 
 // UpdateSubresourceAs is UpdateAs through sub.
 func UpdateSubresourceAs[T runtime.Object](ctx context.Context, s *Store, sub Subresource, namespace, name string, change func(obj T) error) (T, error) {
-	return updateAs(ctx, s, &door{subresource: sub.Name, prepare: sub.Prepare, validate: sub.Validate}, namespace, name, change)
+	d := s.subresourceDoor(sub)
+	return updateAs(ctx, s, &d, namespace, name, change)
 }
 
 func updateAs[T runtime.Object](ctx context.Context, s *Store, d *door, namespace, name string, change func(obj T) error) (T, error) {
@@ -71,7 +71,7 @@ func updateAs[T runtime.Object](ctx context.Context, s *Store, d *door, namespac
 		}
 		return obj, change(obj)
 	}
-	updated, _, err := s.update(ctx, d, namespace, name, transform, &rest.UpdateOptions{})
+	updated, _, err := s.update(ctx, d, namespace, name, transform, &rest.UpdateOptions{UpdateOptions: metav1.UpdateOptions{FieldManager: inProcess}})
 	return resultAs[T](s, updated, err)
 }
 

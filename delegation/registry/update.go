@@ -57,7 +57,7 @@ func (s *Store) tryUpdate(ctx context.Context, d *door, namespace, name string, 
 	if err != nil {
 		return nil, false, err
 	}
-	obj, err = s.replace(ctx, d, stored, old, obj, len(opts.DryRun) > 0)
+	obj, err = s.replace(ctx, d, stored, old, obj, writingOf(opts))
 	return obj, false, err
 }
 
@@ -77,15 +77,19 @@ func (s *Store) createByUpdate(ctx context.Context, namespace, name string, tran
 	}
 	m.SetName(name)
 	m.SetResourceVersion("")
-	created, err := s.create(ctx, namespace, obj, m, len(opts.DryRun) > 0)
+	created, err := s.create(ctx, namespace, obj, m, writingOf(opts))
 	if apierrors.IsAlreadyExists(err) && ctx.Err() == nil {
 		return nil, errOvertaken
 	}
 	return created, err
 }
 
+func writingOf(opts *rest.UpdateOptions) writing {
+	return writing{manager: opts.FieldManager, applied: opts.Applied, dryRun: len(opts.DryRun) > 0}
+}
+
 // replace stores obj in the place of old, which is stored.
-func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, old, obj runtime.Object, dryRun bool) (runtime.Object, error) {
+func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, old, obj runtime.Object, w writing) (runtime.Object, error) {
 	m, err := meta.Accessor(obj)
 	if err != nil {
 		return nil, fmt.Errorf("updating %s: %w", s.gr, err)
@@ -97,17 +101,21 @@ func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, ol
 	if err := s.checkVersion(m, oldMeta); err != nil {
 		return nil, err
 	}
-	if err := s.checkUpdate(ctx, d, obj, old, m, oldMeta, dryRun); err != nil {
+	if err := s.checkUpdate(ctx, d, stored, obj, old, m, oldMeta, w); err != nil {
 		return nil, err
 	}
 	if m.GetDeletionTimestamp() != nil && s.nothingKeeps(obj, m) {
-		return obj, s.finish(ctx, stored, m, dryRun)
+		return obj, s.finish(ctx, stored, m, w.dryRun)
 	}
 	body, err := s.encode(obj, m)
 	if err != nil {
 		return nil, err
 	}
-	if unchanged(stored, body) {
+	same, err := s.unchangedButTimes(stored, body, obj, m, oldMeta)
+	if err != nil {
+		return nil, err
+	}
+	if same {
 		return obj, nil
 	}
 	if s.res.Strategy.Generation {
@@ -118,7 +126,7 @@ func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, ol
 	if err := s.checkReadable(body); err != nil {
 		return nil, err
 	}
-	if dryRun {
+	if w.dryRun {
 		return obj, nil
 	}
 	written, err := s.cache.Update(ctx, stored.Namespace(), stored.Name(), body, stored.ResourceVersion(), s.res.Strategy.TTL)
@@ -151,18 +159,23 @@ func (s *Store) checkVersion(m, old metav1.Object) error {
 
 // checkUpdate settles what obj becomes and whether it may: defaults, admission, what the door lets through,
 // then validation, then admission again.
-func (s *Store) checkUpdate(ctx context.Context, d *door, obj, old runtime.Object, m, oldMeta metav1.Object, dryRun bool) error {
+func (s *Store) checkUpdate(ctx context.Context, d *door, stored *storage.Object, obj, old runtime.Object, m, oldMeta metav1.Object, w writing) error {
 	keepMetadata(m, oldMeta)
 	dropDoubleOwners(ctx, m)
 	if s.res.Strategy.Default != nil {
 		s.res.Strategy.Default(obj)
 	}
-	ask := s.request(Update, d.subresource, obj, old, oldMeta, dryRun)
+	if err := d.noteUpdated(s, stored, old, obj, m, oldMeta, w); err != nil {
+		return err
+	}
+	ask := s.request(Update, d.subresource, obj, old, oldMeta, w.dryRun)
 	if err := s.admit(ctx, ask); err != nil {
 		return err
 	}
 	if d.prepare != nil {
+		managers := m.GetManagedFields()
 		d.prepare(ctx, obj, old.DeepCopyObject())
+		m.SetManagedFields(managers)
 	}
 	problems := apivalidation.ValidateObjectMetaAccessorUpdate(m, oldMeta, field.NewPath("metadata"))
 	if d.validate != nil {

@@ -25,4 +25,6 @@ type UpdateOptions struct {
 	// CreateOnMissing lets the update create the object (server-side apply, or a kind whose
 	// strategy allows create on update).
 	CreateOnMissing bool
+	// Applied tells that the transform settles who manages which field, too: it comes from an Applier.
+	Applied bool
 }

@@ -41,19 +41,20 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request, at target) erro
 	if err != nil {
 		return err
 	}
-	change, err := e.newChange(patchType, body)
+	how := &UpdateOptions{
+		UpdateOptions: metav1.UpdateOptions{DryRun: opts.DryRun, FieldManager: opts.FieldManager, FieldValidation: opts.FieldValidation},
+	}
+	var transform Transform
+	if patchType == types.ApplyPatchType {
+		how.CreateOnMissing, how.Applied = true, true
+		transform, err = e.applyTransform(r.Context(), body, at, opts)
+	} else {
+		transform, err = e.patchTransform(patchType, body, at, opts)
+	}
 	if err != nil {
 		return err
 	}
-	transform := func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
-		if current == nil {
-			return nil, apierrors.NewNotFound(e.gvr.GroupResource(), at.name)
-		}
-		return e.patched(ctx, change, current, at, opts)
-	}
-	stored, created, err := e.res.Storage.(Updater).Update(r.Context(), at.namespace, at.name, transform, &UpdateOptions{
-		UpdateOptions: metav1.UpdateOptions{DryRun: opts.DryRun, FieldManager: opts.FieldManager, FieldValidation: opts.FieldValidation},
-	})
+	stored, created, err := e.res.Storage.(Updater).Update(r.Context(), at.namespace, at.name, transform, how)
 	if err != nil {
 		return err
 	}
@@ -67,6 +68,9 @@ func (e *endpoint) patchType(r *http.Request) (types.PatchType, error) {
 	if e.typed {
 		accepted = append(accepted, string(types.StrategicMergePatchType))
 	}
+	if e.res.Applier != nil {
+		accepted = append(accepted, string(types.ApplyPatchType))
+	}
 	for _, known := range accepted {
 		if strings.TrimSpace(media) == known {
 			return types.PatchType(known), nil
@@ -75,10 +79,24 @@ func (e *endpoint) patchType(r *http.Request) (types.PatchType, error) {
 	return "", unsupported(accepted)
 }
 
+// patchTransform reads a patch once, so that it can be applied more than once.
+func (e *endpoint) patchTransform(patchType types.PatchType, body []byte, at target, opts *metav1.PatchOptions) (Transform, error) {
+	change, err := e.newChange(patchType, body)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
+		if current == nil {
+			return nil, apierrors.NewNotFound(e.gvr.GroupResource(), at.name)
+		}
+		return e.patched(ctx, change, current, at, opts)
+	}, nil
+}
+
 // change turns an object's JSON into that of its new state.
 type change func(object []byte) ([]byte, error)
 
-// newChange reads a patch once, so that it can be applied more than once.
+// newChange reads a patch in one of the languages that describe a change.
 func (e *endpoint) newChange(patchType types.PatchType, patch []byte) (change, error) {
 	switch patchType {
 	case types.JSONPatchType:

@@ -29,6 +29,8 @@ type Resource struct {
 	NewList func() runtime.Object
 	// Scheme knows the types; Codecs are made from it.
 	Scheme *runtime.Scheme
+	// Applier makes server-side apply possible; nil refuses it.
+	Applier Applier
 	// Table renders the resource for kubectl get; nil means Name and Created At.
 	Table *Table
 

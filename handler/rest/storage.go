@@ -4,6 +4,7 @@ import (
 	"context"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -73,6 +74,13 @@ type Transform func(ctx context.Context, current runtime.Object) (runtime.Object
 // Updater changes one object. created tells that it did not exist before.
 type Updater interface {
 	Update(ctx context.Context, namespace, name string, transform Transform, opts *UpdateOptions) (obj runtime.Object, created bool, err error)
+}
+
+// Applier merges what a field manager wants into an object, and keeps account of who manages which field.
+type Applier interface {
+	// Apply returns current as config wants it; current is nil when the object does not exist. It is used
+	// within a Transform.
+	Apply(current runtime.Object, config *unstructured.Unstructured, manager string, force bool) (runtime.Object, error)
 }
 
 // Deleter deletes one object. deleted is false when finalizers or grace keep it: then obj is its
