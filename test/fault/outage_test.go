@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -104,98 +102,4 @@ func refused(t *testing.T, what string, err error) {
 	case status.Status().Code != http.StatusServiceUnavailable && status.Status().Code != http.StatusGatewayTimeout:
 		t.Errorf("%s: got %d %v, want 503 or 504", what, status.Status().Code, err)
 	}
-}
-
-// A disk that is full costs nothing that was acknowledged, and no more than its being full.
-func TestAFullDiskLosesNothing(t *testing.T) {
-	t.Parallel()
-	disk := t.TempDir()
-	// The etcd sets 2 × 64 MB for its log aside.
-	if err := syscall.Mount("portico-test", disk, "tmpfs", 0, "size=160m"); err != nil {
-		t.Skipf("no small disk can be made here: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	d := newDoor(t, filepath.Join(disk, "data"))
-	d.start(t)
-	client := d.configMaps(t)
-	promised := newLedger()
-	for round := range max(1, rounds/10) {
-		promised.writeUntil(t, client, fmt.Sprint("w", round), 4, 100, func() {
-			fill(t, filepath.Join(disk, "filler"))
-			full(t, d)
-		})
-		d.kill()
-		// Nothing is promised of a start on a full disk but that it does no harm.
-		d.launch(t)
-		time.Sleep(time.Second)
-		d.kill()
-		if err := os.Remove(filepath.Join(disk, "filler")); err != nil {
-			t.Fatal(err)
-		}
-		d.start(t)
-		promised.settle(t, client)
-		for name := range big(t, d) {
-			if err := client.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
-				t.Errorf("deleting %s after the disk had space again: %v", name, err)
-			}
-		}
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-// fill leaves no byte of the disk that file is on.
-func fill(t *testing.T, file string) {
-	t.Helper()
-	f, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for chunk := make([]byte, 1<<20); len(chunk) > 0; {
-		if _, err := f.Write(chunk); err != nil {
-			chunk = chunk[:len(chunk)/2]
-		}
-	}
-}
-
-// full writes until the disk's being full is noticed: a write is refused, or the process ends and says why.
-func full(t *testing.T, d *door) {
-	t.Helper()
-	client := d.configMaps(t)
-	large := &corev1.ConfigMap{Data: map[string]string{"large": string(make([]byte, 500_000))}}
-	for i := range 1000 {
-		large.Name = fmt.Sprint("big-", i, "-", time.Now().UnixNano())
-		if _, err := client.Create(t.Context(), large, metav1.CreateOptions{}); err != nil {
-			t.Logf("noticed after %d large writes: %v", i, err)
-			break
-		}
-	}
-	select {
-	case <-d.done:
-		t.Logf("it ended with code %d, and: %s", d.cmd.ProcessState.ExitCode(), d.output())
-	case <-time.After(5 * time.Second):
-		t.Logf("it is still running")
-	}
-}
-
-// big are the large objects that are there.
-func big(t *testing.T, d *door) map[string]bool {
-	t.Helper()
-	list, err := d.configMaps(t).List(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]bool{}
-	for _, o := range list.Items {
-		if o.Data["large"] != "" {
-			names[o.Name] = true
-		}
-	}
-	return names
 }
