@@ -99,6 +99,7 @@ func (u *union) AuthenticateRequest(r *http.Request) (*authenticator.Response, b
 			if u.proxied != nil {
 				u.proxied.hide(r.Header)
 			}
+			hideWebSocketToken(r.Header)
 			return response, true, nil
 		}
 	}

@@ -217,6 +217,14 @@ func TestWebSocketTokenIsHidden(t *testing.T) {
 	if got := r.Header["Sec-Websocket-Protocol"]; !slices.Equal(got, want) {
 		t.Errorf("subprotocols: got %q, want %q", got, want)
 	}
+
+	r = request("/api", nil, "Authorization", "Bearer secret-b", "Sec-WebSocket-Protocol", "v5.channel.k8s.io, "+encoded)
+	if _, ok, err := a.AuthenticateRequest(r); !ok || err != nil {
+		t.Fatalf("got %v, %v", ok, err)
+	}
+	if got := r.Header["Sec-Websocket-Protocol"]; !slices.Equal(got, []string{"v5.channel.k8s.io"}) {
+		t.Errorf("subprotocols of a user who was known by another token: got %q, want v5.channel.k8s.io alone", got)
+	}
 }
 
 func TestAnonymousIsOffUnlessAskedFor(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -36,10 +37,27 @@ func (b webSocketBearer) AuthenticateRequest(r *http.Request) (*authenticator.Re
 	if !ok && err == nil {
 		err = errInvalidToken
 	}
-	if ok {
-		r.Header[webSocketProtocol] = []string{strings.Join(others, ",")} // the token is nobody's business behind us
-	}
 	return response, ok, err
+}
+
+// hideWebSocketToken takes the token out of the subprotocols, whichever credential was believed: it
+// is the business of nobody behind us.
+func hideWebSocketToken(headers http.Header) {
+	protocols := headers[webSocketProtocol]
+	if len(protocols) == 0 {
+		return
+	}
+	kept := slices.DeleteFunc(strings.Split(strings.Join(protocols, ","), ","), func(protocol string) bool {
+		return strings.HasPrefix(strings.TrimSpace(protocol), webSocketToken)
+	})
+	for i, protocol := range kept {
+		kept[i] = strings.TrimSpace(protocol)
+	}
+	if len(kept) == 0 {
+		delete(headers, webSocketProtocol)
+		return
+	}
+	headers[webSocketProtocol] = []string{strings.Join(kept, ",")}
 }
 
 // splitProtocols takes the token out of the subprotocols, which may be spread over several headers.
