@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/portico-api/portico/handler"
@@ -93,6 +94,11 @@ func (o *openAPI) serveDocument(w http.ResponseWriter, r *http.Request) {
 	remote := rt.remote.Load()
 	if remote == nil || !rt.available.Load() {
 		handler.WriteError(w, r, errUnavailable())
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		// It would be asked in our own name, which may do more than the user.
+		handler.WriteError(w, r, apierrors.NewMethodNotSupported(schema.GroupResource{}, r.Method))
 		return
 	}
 	hash := r.URL.Query().Get("hash")

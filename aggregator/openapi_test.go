@@ -54,6 +54,9 @@ func TestOpenAPIv3(t *testing.T) {
 	if got := h.get(leaf + "?hash=OLD"); got.code != http.StatusMovedPermanently || got.header.Get("Location") != leaf+"?hash=ABC" {
 		t.Errorf("the document by a wrong hash = %d to %q, want 301 to the right one", got.code, got.header.Get("Location"))
 	}
+	if got := h.do(http.MethodPost, leaf, "{}"); got.code != http.StatusMethodNotAllowed {
+		t.Errorf("POST to a document = %d %q, want 405: it would be sent in the front door's own name", got.code, got.body)
+	}
 	if got := h.get("/openapi/v3/version?hash=1"); got.body != `"local"` {
 		t.Errorf("the local document = %d %q, want the next delegate's", got.code, got.body)
 	}
