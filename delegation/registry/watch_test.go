@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler/rest"
 )
 
@@ -202,12 +203,39 @@ func TestAWatchEndsCleanly(t *testing.T) {
 	})
 }
 
+// What happened before a resource was opened is read back from the store, until the store has dropped it.
 func TestAVersionThatIsGoneIs410(t *testing.T) {
-	srv := server(t, rest.Config{}, open(t, configMaps()))
-	a := want(t, 410, call(t, srv, "GET", inDemo+"?watch=1&resourceVersion=1", ""))
-	if status := a.status(t); status.Reason != metav1.StatusReasonExpired || !strings.HasPrefix(status.Message, "too old resource version: 1 (") {
-		t.Errorf("got %+v", status)
+	store, err := storage.Open(t.Context(), storage.Config{DataDir: t.TempDir(), CompactionInterval: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer store.Close()
+	reopen := func() *registry.Store {
+		t.Helper()
+		s, err := registry.New(t.Context(), registry.Config{Store: store, Scheme: testScheme(t)}, configMaps())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := reopen()
+	fill(t, s, 3, "before")
+	s.Close() // and with it what it has in memory
+	s = reopen()
+	defer s.Close()
+	srv := server(t, rest.Config{}, s)
+	for i := range 50 {
+		fill(t, s, 1, fmt.Sprintf("demo-%d", i)) // a store without changes has nothing to drop
+		a := call(t, srv, "GET", inDemo+"?watch=1&resourceVersion=1&timeoutSeconds=1", "")
+		if a.code == 200 {
+			continue
+		}
+		if status := want(t, 410, a).status(t); status.Reason != metav1.StatusReasonExpired || !strings.HasPrefix(status.Message, "too old resource version: 1 (") {
+			t.Errorf("got %+v", status)
+		}
+		return
+	}
+	t.Error("the history was never dropped")
 }
 
 func TestATableWatchSendsItsColumnsOnce(t *testing.T) {
