@@ -12,6 +12,7 @@ import (
 	"github.com/portico-api/portico/aggregator/backend"
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/fieldtypes"
 	"github.com/portico-api/portico/handler/rest"
 )
 
@@ -43,7 +44,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	if err != nil {
 		return nil, err
 	}
-	cfg.Registry.Types = newFieldTypes(cfg.Registry.Scheme)
+	cfg.Registry.Types = fieldtypes.New(cfg.Registry.Scheme, fieldTypes)
 	store, err := registry.New(ctx, cfg.Registry, apiServices(cfg.Now))
 	if err != nil {
 		return nil, fmt.Errorf("creating the aggregator: opening APIServices: %w", err)

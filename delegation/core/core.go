@@ -17,6 +17,7 @@ import (
 
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/fieldtypes"
 	"github.com/portico-api/portico/handler/authorization"
 )
 
@@ -67,7 +68,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		return nil, err
 	}
 
-	cfg.Registry.Types = newFieldTypes(cfg.Registry.Scheme)
+	cfg.Registry.Types = fieldtypes.New(cfg.Registry.Scheme, fieldTypes)
 	guard := newNamespaceGuard()
 	namespaceConfig := cfg.Registry
 	namespaceConfig.Admission = guard

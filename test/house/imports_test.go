@@ -21,7 +21,7 @@ const module = "github.com/portico-api/portico/"
 var mayImport = map[string][]string{
 	"cmd/portico": {"*"},
 	"aggregator": {
-		"aggregator/proxy", "aggregator/backend", "delegation", "delegation/registry",
+		"aggregator/proxy", "aggregator/backend", "delegation", "delegation/registry", "delegation/registry/fieldtypes",
 		"handler", "handler/rest", "handler/discovery", "handler/openapi", "metrics",
 	},
 	"aggregator/proxy":   {"metrics"},
@@ -30,7 +30,8 @@ var mayImport = map[string][]string{
 		"handler", "handler/rest", "handler/filters", "handler/discovery", "handler/openapi", "serving", "metrics",
 	},
 	"delegation/core": {
-		"delegation", "delegation/registry", "handler", "handler/rest", "handler/authentication", "handler/authorization",
+		"delegation", "delegation/registry", "delegation/registry/fieldtypes",
+		"handler", "handler/rest", "handler/authentication", "handler/authorization",
 	},
 	"delegation/extensions": {"delegation", "delegation/registry", "handler", "handler/rest"},
 	// The registry implements the interface that the verbs declare, so it uses the types in it.
