@@ -55,9 +55,13 @@ func sized(i int) *corev1.ConfigMap {
 	}
 }
 
-func get(b *testing.B, h http.Handler, path string) int {
+func get(b *testing.B, h http.Handler, path string, headers ...string) int {
 	w := &discard{header: http.Header{}}
-	h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	r := httptest.NewRequest("GET", path, nil)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	h.ServeHTTP(w, r)
 	return w.bytes
 }
 
@@ -90,6 +94,31 @@ func BenchmarkList10000(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			b.SetBytes(int64(get(b, h, inDemo)))
+		}
+	})
+	b.Run("protobuf", func(b *testing.B) {
+		for range 2 { // from then on it is remembered beside the objects
+			get(b, h, inDemo, "Accept", "application/vnd.kubernetes.protobuf")
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			b.SetBytes(int64(get(b, h, inDemo, "Accept", "application/vnd.kubernetes.protobuf")))
+		}
+	})
+	b.Run("protobuf codec", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			all, err := registry.ListAs[*corev1.ConfigMap](b.Context(), s, "demo")
+			if err != nil {
+				b.Fatal(err)
+			}
+			list := &corev1.ConfigMapList{}
+			for _, c := range all {
+				list.Items = append(list.Items, *c)
+			}
+			if _, err := list.Marshal(); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 	b.Run("codec", func(b *testing.B) {

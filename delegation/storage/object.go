@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 
 	"k8s.io/apimachinery/pkg/fields"
@@ -19,8 +20,10 @@ type Object struct {
 	labels   []pair
 	fields   []pair // beyond metadata.name and metadata.namespace
 	revision int64
-	head     uint8  // where the JSON begins in frame
-	slash    uint16 // length of the namespace; 0 when there is none
+	head     uint8                     // where the JSON begins in frame
+	slash    uint16                    // length of the namespace; 0 when there is none
+	asked    atomic.Bool               // for another form than JSON, at least once
+	other    atomic.Pointer[otherForm] // the one that is remembered
 }
 
 const frameTail = "}\n"

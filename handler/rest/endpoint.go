@@ -58,7 +58,7 @@ func newEndpoint(s *shared, codec *codec, res, parent *Resource) *endpoint {
 	}
 	object := res.New()
 	_, unstructured := object.(runtime.Unstructured)
-	_, e.protobuf = object.(interface{ Unmarshal([]byte) error })
+	_, e.protobuf = object.(protobufMessage)
 	e.typed = !unstructured
 	if res.NewList != nil && e.typed {
 		if kinds, _, err := res.Scheme.ObjectKinds(res.NewList()); err == nil && len(kinds) > 0 {
@@ -77,7 +77,12 @@ func (e *endpoint) offer() offer {
 // respondStored answers with what a storage handed out.
 func (e *endpoint) respondStored(w http.ResponseWriter, r *http.Request, status int, enc encoding, stored []byte) error {
 	if enc.format == formatProtobuf {
-		return e.respondProtobuf(w, r, status, enc, stored)
+		message, err := e.messageOf(enc.shape, stored)
+		if err != nil {
+			return err
+		}
+		e.respondMessage(w, r, status, enc.shape, message)
+		return nil
 	}
 	body := stored
 	switch enc.shape {
@@ -113,32 +118,6 @@ func (e *endpoint) respondJSON(w http.ResponseWriter, r *http.Request, status in
 	}
 	e.buffers.writeBody(w, r, status, enc.format.contentType(), body)
 	return nil
-}
-
-func (e *endpoint) respondProtobuf(w http.ResponseWriter, r *http.Request, status int, enc encoding, stored []byte) error {
-	body, err := e.appendProtobuf(nil, enc.shape, stored)
-	if err != nil {
-		return err
-	}
-	e.buffers.writeBody(w, r, status, protobufHeader, body)
-	return nil
-}
-
-// appendProtobuf appends stored in its protobuf form to dst.
-func (e *endpoint) appendProtobuf(dst []byte, s shape, stored []byte) ([]byte, error) {
-	obj := e.res.New()
-	if s == shapePartial {
-		obj = &metav1.PartialObjectMetadata{}
-	}
-	if err := decodeStored(stored, obj); err != nil {
-		return nil, err
-	}
-	if s == shapePartial {
-		obj.GetObjectKind().SetGroupVersionKind(partialKind)
-	} else {
-		obj.GetObjectKind().SetGroupVersionKind(e.gvk)
-	}
-	return e.encodeProtobuf(dst, obj)
 }
 
 func (e *endpoint) encodeProtobuf(dst []byte, obj runtime.Object) ([]byte, error) {

@@ -20,5 +20,13 @@ func (e *endpoint) get(w http.ResponseWriter, r *http.Request, at target) error 
 	if err != nil {
 		return err
 	}
+	if enc.format == formatProtobuf {
+		message, err := e.message(enc.shape, obj)
+		if err != nil {
+			return err
+		}
+		e.respondMessage(w, r, http.StatusOK, enc.shape, message)
+		return nil
+	}
 	return e.respondStored(w, r, http.StatusOK, enc, obj.JSON())
 }

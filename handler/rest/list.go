@@ -2,15 +2,12 @@ package rest
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // list answers with a collection, or starts a watch of it when the query says so.
@@ -48,12 +45,7 @@ func (e *endpoint) list(w http.ResponseWriter, r *http.Request, at target) error
 func (e *endpoint) respondList(w http.ResponseWriter, r *http.Request, enc encoding, list *List, include metav1.IncludeObjectPolicy) error {
 	switch {
 	case enc.format == formatProtobuf:
-		body, err := e.protobufList(enc.shape, list)
-		if err != nil {
-			return err
-		}
-		e.buffers.writeBody(w, r, http.StatusOK, protobufHeader, body)
-		return nil
+		return e.respondProtobufList(w, r, enc.shape, list)
 	case enc.format == formatYAML || enc.pretty:
 		var whole bytes.Buffer
 		if err := e.writeList(&whole, enc.shape, list, include); err != nil {
@@ -71,11 +63,7 @@ func (e *endpoint) respondList(w http.ResponseWriter, r *http.Request, enc encod
 
 // writeList writes a list in JSON: a header, the items as they are stored, a footer.
 func (e *endpoint) writeList(w io.Writer, s shape, list *List, include metav1.IncludeObjectPolicy) error {
-	meta := metav1.ListMeta{
-		ResourceVersion:    strconv.FormatInt(list.ResourceVersion, 10),
-		Continue:           list.Continue,
-		RemainingItemCount: list.RemainingItemCount,
-	}
+	meta := list.meta()
 	var scratch []byte
 	switch s {
 	case shapeTable:
@@ -116,6 +104,14 @@ func (e *endpoint) writeList(w io.Writer, s shape, list *List, include metav1.In
 	return nil
 }
 
+func (l *List) meta() metav1.ListMeta {
+	return metav1.ListMeta{
+		ResourceVersion:    strconv.FormatInt(l.ResourceVersion, 10),
+		Continue:           l.Continue,
+		RemainingItemCount: l.RemainingItemCount,
+	}
+}
+
 func appendListHeader(dst []byte, kind, apiVersion string, meta metav1.ListMeta) []byte {
 	dst = append(dst, `{"kind":`...)
 	dst = strconv.AppendQuote(dst, kind)
@@ -124,56 +120,6 @@ func appendListHeader(dst []byte, kind, apiVersion string, meta metav1.ListMeta)
 	dst = append(dst, `,"metadata":`...)
 	dst = appendListMeta(dst, meta)
 	return append(dst, `,"items":[`...)
-}
-
-// protobufList decodes every item: the one form that is not made from stored bytes by copying.
-func (e *endpoint) protobufList(s shape, list *List) ([]byte, error) {
-	listMeta := metav1.ListMeta{
-		ResourceVersion:    strconv.FormatInt(list.ResourceVersion, 10),
-		Continue:           list.Continue,
-		RemainingItemCount: list.RemainingItemCount,
-	}
-	if s == shapePartial {
-		partial := &metav1.PartialObjectMetadataList{ListMeta: listMeta}
-		for obj := range list.Items {
-			var item metav1.PartialObjectMetadata
-			if err := decodeStored(obj.JSON(), &item); err != nil {
-				return nil, err
-			}
-			item.SetGroupVersionKind(partialKind)
-			partial.Items = append(partial.Items, item)
-		}
-		partial.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadataList"))
-		return e.encodeProtobuf(nil, partial)
-	}
-	var items []runtime.Object
-	for obj := range list.Items {
-		item := e.res.New()
-		if err := decodeStored(obj.JSON(), item); err != nil {
-			return nil, err
-		}
-		items = append(items, item)
-	}
-	whole := e.res.NewList()
-	if err := setList(whole, items, listMeta); err != nil {
-		return nil, err
-	}
-	whole.GetObjectKind().SetGroupVersionKind(e.gvk.GroupVersion().WithKind(e.listKind))
-	return e.encodeProtobuf(nil, whole)
-}
-
-func setList(whole runtime.Object, items []runtime.Object, listMeta metav1.ListMeta) error {
-	if err := meta.SetList(whole, items); err != nil {
-		return fmt.Errorf("collecting a %T: %w", whole, err)
-	}
-	access, err := meta.ListAccessor(whole)
-	if err != nil {
-		return fmt.Errorf("collecting a %T: %w", whole, err)
-	}
-	access.SetResourceVersion(listMeta.ResourceVersion)
-	access.SetContinue(listMeta.Continue)
-	access.SetRemainingItemCount(listMeta.RemainingItemCount)
-	return nil
 }
 
 // watchPath serves the deprecated /watch/ paths: a list that watches whatever its query says, of one

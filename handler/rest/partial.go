@@ -1,11 +1,5 @@
 package rest
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
-
-var partialKind = metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata")
-
 // appendPartial appends the PartialObjectMetadata of a stored object to dst: its metadata as it is, below
 // another kind.
 func appendPartial(dst, stored []byte) []byte {

@@ -158,6 +158,7 @@ type frameEncoder struct {
 
 	columnsSent bool
 	scratch     []byte
+	object      []byte // of a protobuf frame
 }
 
 var protobufWatchHeader = []string{mediaProtobuf + ";stream=watch"}
@@ -205,11 +206,13 @@ const frameLength = 4
 // protobuf frames are a length of four bytes and a WatchEvent without the magic prefix, around an object
 // with it.
 func (f *frameEncoder) protobuf(ev *Event) ([]byte, error) {
-	object, err := f.endpoint.appendProtobuf(nil, f.encoding.shape, ev.Object.JSON())
+	shape := f.encoding.shape
+	message, err := f.endpoint.message(shape, ev.Object)
 	if err != nil {
 		return nil, err
 	}
-	return f.protobufFrame(ev.Type, object)
+	f.object = appendEnvelope(f.object[:0], f.endpoint.kindOf(shape), message)
+	return f.protobufFrame(ev.Type, f.object)
 }
 
 func (f *frameEncoder) protobufFrame(typ watch.EventType, object []byte) ([]byte, error) {
