@@ -26,13 +26,13 @@ func benchStore(b *testing.B) *storage.Store {
 var payload = strings.Repeat("x", 1000)
 
 // parallel runs n operations on so many goroutines.
-func parallel(b *testing.B, workers int, operation func(i int64) error) {
+func parallel(b *testing.B, workers, n int, operation func(i int64) error) {
 	b.Helper()
 	var next atomic.Int64
 	var running sync.WaitGroup
 	for range workers {
 		running.Go(func() {
-			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
 				if err := operation(i); err != nil {
 					b.Error(err)
 					return
@@ -45,14 +45,11 @@ func parallel(b *testing.B, workers int, operation func(i int64) error) {
 
 func fillCache(b *testing.B, c *storage.Cache, n int) {
 	b.Helper()
-	old := b.N
-	b.N = n
-	parallel(b, 64, func(i int64) error {
+	parallel(b, 64, n, func(i int64) error {
 		name := fmt.Sprintf("x%06d", i)
 		_, err := c.Create(context.Background(), "a", name, thing(name, payload), 0)
 		return err
 	})
-	b.N = old
 }
 
 func BenchmarkGet(b *testing.B) {
@@ -96,7 +93,7 @@ func BenchmarkWrite(b *testing.B) {
 			s := benchStore(b)
 			b.ReportAllocs()
 			b.ResetTimer()
-			parallel(b, workers, func(i int64) error {
+			parallel(b, workers, b.N, func(i int64) error {
 				name := fmt.Sprintf("x%09d", i)
 				return storage.PutRaw(context.Background(), s, "elsewhere/a/"+name, string(thing(name, payload)))
 			})
@@ -106,7 +103,7 @@ func BenchmarkWrite(b *testing.B) {
 			c := resource(b, benchStore(b))
 			b.ReportAllocs()
 			b.ResetTimer()
-			parallel(b, workers, func(i int64) error {
+			parallel(b, workers, b.N, func(i int64) error {
 				name := fmt.Sprintf("x%09d", i)
 				_, err := c.Create(context.Background(), "a", name, thing(name, payload), 0)
 				return err
