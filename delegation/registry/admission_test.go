@@ -138,3 +138,44 @@ func TestADeletionThatTheKindHoldsUp(t *testing.T) {
 		t.Errorf("got %v, want it gone", err)
 	}
 }
+
+// squatter takes the first name that is generated, just before it is used.
+type squatter struct {
+	store *registry.Store
+	taken string
+}
+
+func (s *squatter) Admit(ctx context.Context, r *registry.Request) error {
+	if r.Object.(*corev1.ConfigMap).GenerateName == "" || s.taken != "" {
+		return nil
+	}
+	s.taken = r.Name
+	_, err := s.store.Create(ctx, r.Namespace, r.Name, &corev1.ConfigMap{}, nil)
+	return err
+}
+
+func (*squatter) Validate(context.Context, *registry.Request) error { return nil }
+
+func TestAnotherNameIsWrittenEverywhere(t *testing.T) {
+	res := configMaps()
+	res.Path = t.Name() + "/configmaps"
+	res.Strategy.PrepareForCreate = func(_ context.Context, obj runtime.Object) {
+		if c := obj.(*corev1.ConfigMap); c.Labels["name"] == "" {
+			c.Labels = map[string]string{"name": c.Name}
+		}
+	}
+	admission := &squatter{}
+	s, err := registry.New(t.Context(), registry.Config{Store: shared, Scheme: testScheme(t), Admission: admission}, res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	admission.store = s
+	c, err := registry.CreateAs(t.Context(), s, "demo", &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "gen-"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if admission.taken == "" || c.Name == admission.taken || c.Labels["name"] != c.Name {
+		t.Errorf("got %q labelled %v after %q was taken", c.Name, c.Labels, admission.taken)
+	}
+}

@@ -14,7 +14,7 @@ import (
 	"github.com/portico-api/portico/delegation/storage"
 )
 
-// Create checks obj and stores it. obj is changed to what was stored and returned. name may be empty:
+// Create checks obj and stores it, and returns what was stored, for which it may change obj. name may be empty:
 // then it is the object's, or generated.
 func (s *Store) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions) (runtime.Object, error) {
 	m, err := meta.Accessor(obj)
@@ -49,18 +49,51 @@ func (s *Store) create(ctx context.Context, namespace string, obj runtime.Object
 		return nil, err
 	}
 	s.beginMetadata(m, s.cfg.Now())
-	generated := m.GetName() == "" && m.GetGenerateName() != ""
-	if generated {
-		m.SetName(generateName(m.GetGenerateName()))
-	}
 	dropDoubleOwners(ctx, m)
 	if s.res.Status {
 		clearStatus(obj)
 	}
+	if m.GetName() == "" && m.GetGenerateName() != "" {
+		return s.createGenerated(ctx, obj, w)
+	}
+	return s.createNamed(ctx, obj, m, w)
+}
+
+// createGenerated stores obj under a name that is free. Each attempt begins anew, because admission and the kind's rules
+// may have written the name into the object.
+func (s *Store) createGenerated(ctx context.Context, obj runtime.Object, w writing) (runtime.Object, error) {
+	for attempt := 1; ; attempt++ {
+		named := obj.DeepCopyObject()
+		m, err := meta.Accessor(named)
+		if err != nil {
+			return nil, fmt.Errorf("creating %s: %w", s.gr, err)
+		}
+		m.SetName(generateName(m.GetGenerateName()))
+		created, err := s.createNamed(ctx, named, m, w)
+		switch {
+		case !apierrors.IsAlreadyExists(err):
+			return created, err
+		case attempt == nameAttempts:
+			return nil, apierrors.NewGenerateNameConflict(s.gr, m.GetName(), 1)
+		}
+	}
+}
+
+// createNamed checks obj and stores it.
+func (s *Store) createNamed(ctx context.Context, obj runtime.Object, m metav1.Object, w writing) (runtime.Object, error) {
 	if err := s.checkNew(ctx, obj, m, w); err != nil {
 		return nil, err
 	}
-	return s.store(ctx, obj, m, generated, w.dryRun)
+	stored, err := s.put(ctx, obj, m, w.dryRun)
+	switch {
+	case errors.Is(err, storage.ErrExists):
+		return nil, s.exists(ctx, m)
+	case err != nil:
+		return nil, s.explain(ctx, m.GetName(), err)
+	case stored != nil:
+		m.SetResourceVersion(strconv.FormatInt(stored.ResourceVersion(), 10))
+	}
+	return obj, nil
 }
 
 // checkNew settles what obj is: defaults, admission, what the kind forces, then validation, then admission again.
@@ -83,29 +116,6 @@ func (s *Store) checkNew(ctx context.Context, obj runtime.Object, m metav1.Objec
 		return err
 	}
 	return s.validateAdmission(ctx, ask)
-}
-
-// store writes a checked object under its name, or under another one while a generated name is taken.
-func (s *Store) store(ctx context.Context, obj runtime.Object, m metav1.Object, generated, dryRun bool) (runtime.Object, error) {
-	for attempt := 1; ; attempt++ {
-		stored, err := s.put(ctx, obj, m, dryRun)
-		if err == nil {
-			if stored != nil {
-				m.SetResourceVersion(strconv.FormatInt(stored.ResourceVersion(), 10))
-			}
-			return obj, nil
-		}
-		if !errors.Is(err, storage.ErrExists) {
-			return nil, s.explain(ctx, m.GetName(), err)
-		}
-		if !generated {
-			return nil, s.exists(ctx, m)
-		}
-		if attempt == nameAttempts {
-			return nil, apierrors.NewGenerateNameConflict(s.gr, m.GetName(), 1)
-		}
-		m.SetName(generateName(m.GetGenerateName()))
-	}
 }
 
 // put writes obj, or only finds out whether it could when dryRun. stored is nil then.
