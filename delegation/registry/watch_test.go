@@ -221,12 +221,11 @@ func TestAVersionThatIsGoneIs410(t *testing.T) {
 	s := reopen()
 	fill(t, s, 3, "before")
 	s.Close() // and with it what it has in memory
-	s = reopen()
-	defer s.Close()
-	srv := server(t, rest.Config{}, s)
 	for i := range 50 {
+		s := reopen()                            // what was read back once would be remembered
 		fill(t, s, 1, fmt.Sprintf("demo-%d", i)) // a store without changes has nothing to drop
-		a := call(t, srv, "GET", inDemo+"?watch=1&resourceVersion=1&timeoutSeconds=1", "")
+		a := call(t, server(t, rest.Config{}, s), "GET", inDemo+"?watch=1&resourceVersion=1&timeoutSeconds=1", "")
+		s.Close()
 		if a.code == 200 {
 			continue
 		}
