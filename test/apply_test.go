@@ -109,3 +109,40 @@ spec: {priorityLevelConfiguration: {name: none}, matchingPrecedence: 100}
 		}
 	}
 }
+
+// To apply what does not exist is to create it, and grants nothing that the writer does not hold.
+func TestAnApplyNeedsTheRightsOfWhatItDoes(t *testing.T) {
+	p := startPortico(t)
+	p.kubectl(t, "create", "configmap", "there", "--from-literal=a=0")
+	p.kubectl(t, "create", "clusterrole", "patcher", "--verb=get,patch", "--resource=configmaps")
+	p.kubectl(t, "create", "clusterrole", "maker", "--verb=get,patch,create", "--resource=configmaps,clusterroles.rbac.authorization.k8s.io")
+	p.kubectl(t, "create", "clusterrolebinding", "patcher", "--clusterrole=patcher", "--user=alice")
+	p.kubectl(t, "create", "clusterrolebinding", "maker", "--clusterrole=maker", "--user=bob")
+	alice, bob := p.as(t, "alice"), p.as(t, "bob")
+	alice.untilKubectl(t, "there", "get", "configmap", "there")
+	bob.untilKubectl(t, "there", "get", "configmap", "there")
+
+	configMap := func(name string) string {
+		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\ndata: {b: \"1\"}\n"
+	}
+	role := func(name, verb string) string {
+		return "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: " + name + "}\n" +
+			"rules: [{apiGroups: [\"\"], resources: [configmaps], verbs: [" + verb + "]}]\n"
+	}
+	for _, test := range []struct {
+		name, body, want string // want is part of the refusal; "" is none
+		who              *portico
+	}{
+		{"what is there, by who may patch", configMap("there"), "", alice},
+		{"what is not there, by who may patch", configMap("missing"), "creating it is not allowed", alice},
+		{"what is not there, by who may create, too", configMap("missing"), "", bob},
+		{"a role that the writer holds", role("held", "get"), "", bob},
+		{"a role that the writer does not hold", role("wanted", "delete"), "attempting to grant RBAC permissions not currently held", bob},
+		{"more rules for a role", role("held", "delete"), "attempting to grant RBAC permissions not currently held", bob},
+	} {
+		_, errs, err := test.who.tryKubectl(t, test.body, "apply", "--server-side", "-f", "-")
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(errs, test.want)) {
+			t.Errorf("apply of %s: %v %s, want %q", test.name, err, errs, test.want)
+		}
+	}
+}
