@@ -1,5 +1,7 @@
 package serving
 
+import "net"
+
 // FollowFraming tells where requests begin in data, as the check of message framing sees it, and
 // whether it lets all of them pass.
 func FollowFraming(data []byte) (starts []int, ok bool) {
@@ -30,4 +32,11 @@ func RefusesFraming(data []byte, size int) bool {
 		data = data[n:]
 	}
 	return false
+}
+
+// Gathered is a connection as HTTP/2 is served on.
+func Gathered(c net.Conn) net.Conn {
+	g := newGatheringConn(c, newGatherBuffers())
+	g.gathering.Store(true)
+	return g
 }

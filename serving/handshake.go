@@ -19,6 +19,7 @@ type handshakeListener struct {
 	config  *tls.Config
 	logger  klog.Logger
 	onError func()
+	buffers *sync.Pool
 
 	accepting sync.Once
 	ready     chan net.Conn
@@ -41,6 +42,7 @@ func newHandshakeListener(ln net.Listener, config *tls.Config, logger klog.Logge
 		config:   config,
 		logger:   logger,
 		onError:  onError,
+		buffers:  newGatherBuffers(),
 		ready:    make(chan net.Conn),
 		failed:   make(chan error),
 		closing:  make(chan struct{}),
@@ -125,13 +127,16 @@ func (l *handshakeListener) shake(raw net.Conn) {
 	// A connection belongs to nobody's context before it is accepted; Close ends it by closing it.
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
-	secure := tls.Server(raw, l.config)
+	gathering := newGatheringConn(raw, l.buffers)
+	secure := tls.Server(gathering, l.config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		l.refuse(raw, err)
 		return
 	}
 	var c net.Conn = secure
-	if secure.ConnectionState().NegotiatedProtocol != "h2" {
+	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+		gathering.gathering.Store(true)
+	} else {
 		c = &framedConn{Conn: secure}
 	}
 	select {
