@@ -6,9 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/portico-api/portico/test/rig"
 )
 
 // Paths of the built programs.
@@ -30,9 +31,11 @@ func TestMain(m *testing.M) {
 
 // run builds what is tested, starts it on each engine and runs the tests.
 func run(m *testing.M) (int, error) {
-	if err := build(); err != nil {
+	programs, err := rig.Build(rig.Portico, rig.Etcd)
+	if err != nil {
 		return 0, err
 	}
+	porticoBinary, etcdBinary = filepath.Join(programs, rig.Portico), filepath.Join(programs, rig.Etcd)
 	dir, err := os.MkdirTemp("", "conformance")
 	if err != nil {
 		return 0, err
@@ -49,30 +52,8 @@ func run(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-// build builds the programs into the folder that the other end-to-end tests use, too: nothing is
-// linked that is up to date.
-func build() error {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+func TestAResultIsCachedForTheSameSourceOnly(t *testing.T) {
+	if err := rig.SeeSource(); err != nil {
+		t.Fatal(err)
 	}
-	dir := filepath.Join(cache, "portico-test")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("making the folder of built programs: %w", err)
-	}
-	for _, b := range []struct {
-		path            *string
-		name, from, pkg string
-	}{
-		{&porticoBinary, "portico", "../..", "./cmd/portico"},
-		{&etcdBinary, "etcd", "../tools", "go.etcd.io/etcd/server/v3"},
-	} {
-		*b.path = filepath.Join(dir, b.name)
-		command := exec.Command("go", "build", "-C", b.from, "-o", *b.path, b.pkg)
-		command.Stderr = os.Stderr
-		if err := command.Run(); err != nil {
-			return fmt.Errorf("building %s: %w", b.name, err)
-		}
-	}
-	return nil
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 
 	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/test/rig"
 )
 
 // Paths of the built programs.
@@ -31,8 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// prepare builds the programs into the folder that the other end-to-end tests use, too: nothing is linked that is
-// up to date.
+// prepare builds the programs and reads how much is asked for.
 func prepare() error {
 	if text := os.Getenv("PORTICO_FAULT_ROUNDS"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -41,27 +41,13 @@ func prepare() error {
 		}
 		rounds = n
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+	dir, err := rig.Build(rig.Portico, rig.Etcd)
+	porticoBinary, etcdBinary = filepath.Join(dir, rig.Portico), filepath.Join(dir, rig.Etcd)
+	return err
+}
+
+func TestAResultIsCachedForTheSameSourceOnly(t *testing.T) {
+	if err := rig.SeeSource(); err != nil {
+		t.Fatal(err)
 	}
-	dir := filepath.Join(cache, "portico-test")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("making the folder of built programs: %w", err)
-	}
-	for _, b := range []struct {
-		path            *string
-		name, from, pkg string
-	}{
-		{&porticoBinary, "portico", "../..", "./cmd/portico"},
-		{&etcdBinary, "etcd", "../tools", "go.etcd.io/etcd/server/v3"},
-	} {
-		*b.path = filepath.Join(dir, b.name)
-		command := exec.Command("go", "build", "-C", b.from, "-o", *b.path, b.pkg)
-		command.Stderr = os.Stderr
-		if err := command.Run(); err != nil {
-			return fmt.Errorf("building %s: %w", b.name, err)
-		}
-	}
-	return nil
 }
