@@ -38,14 +38,14 @@ func TestClientGoAppliesTyped(t *testing.T) {
 	ctx, how := t.Context(), metav1.ApplyOptions{FieldManager: "me"}
 
 	wanted := corev1ac.ConfigMap("settings", "default").WithData(map[string]string{"a": "1"})
-	cm, err := client.CoreV1().ConfigMaps("default").Apply(ctx, wanted, how)
-	if err != nil {
+	if _, err := client.CoreV1().ConfigMaps("default").Apply(ctx, wanted, how); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.CoreV1().ConfigMaps("default").Patch(ctx, "settings", "application/merge-patch+json", []byte(`{"data":{"b":"2"}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if cm, err = client.CoreV1().ConfigMaps("default").Get(ctx, "settings", metav1.GetOptions{}); err != nil {
+	cm, err := client.CoreV1().ConfigMaps("default").Get(ctx, "settings", metav1.GetOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
 	mine, err := corev1ac.ExtractConfigMap(cm, "me")

@@ -57,6 +57,7 @@ func (s *Store) tooNew(ctx context.Context, asked int64) error {
 
 // preconditionFailed answers who wanted another object than the one there is.
 func (s *Store) preconditionFailed(name, what, asked, current string) error {
+	//lint:ignore ST1005 clients know this text
 	return apierrors.NewConflict(s.gr, name, fmt.Errorf("Precondition failed: %s in precondition: %s, %s in object meta: %s", what, asked, what, current))
 }
 
