@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,8 +40,8 @@ type watcher struct {
 	cursor    *storage.Cursor
 	seen      int64
 	bookmarks bool
-	due       context.Context // ends when the next bookmark is due
-	dueCancel context.CancelFunc
+	timer     *time.Timer // of the next bookmark; nil while none is to come
+	due       atomic.Bool // it has gone off
 	events    []rest.Event
 }
 
@@ -96,11 +97,11 @@ func (w *watcher) Next(ctx context.Context) ([]rest.Event, error) {
 		}
 	}
 	for {
-		due := w.nextBookmark(ctx)
-		if due.Err() != nil && ctx.Err() == nil {
+		w.awaitBookmark(ctx)
+		if w.due.Load() && ctx.Err() == nil {
 			return w.bookmark(), nil
 		}
-		changes, seen, err := w.cursor.Next(due)
+		changes, seen, err := w.cursor.Next(ctx)
 		w.seen = seen
 		switch {
 		case err == nil:
@@ -111,7 +112,7 @@ func (w *watcher) Next(ctx context.Context) ([]rest.Event, error) {
 			return nil, ctx.Err()
 		case errors.Is(err, storage.ErrClosed):
 			return nil, io.EOF // the resource is no longer served
-		case due.Err() == nil:
+		default:
 			return nil, w.explain(ctx, err)
 		}
 	}
@@ -164,42 +165,32 @@ func (w *watcher) visible(changes []*storage.Event) []rest.Event {
 	return w.events
 }
 
-// nextBookmark returns a context that ends when the next bookmark is due, or with ctx when none is.
-func (w *watcher) nextBookmark(ctx context.Context) context.Context {
-	if !w.bookmarks {
-		return ctx
+// awaitBookmark has the cursor nudged when the next bookmark is due.
+func (w *watcher) awaitBookmark(ctx context.Context) {
+	if !w.bookmarks || w.timer != nil {
+		return
 	}
-	if w.due != nil {
-		return w.due
-	}
-	now := time.Now()
-	at := now.Add(bookmarkEvery)
+	in := bookmarkEvery
 	if end, ok := ctx.Deadline(); ok {
-		last := end.Add(-lastBookmark)
-		if !last.After(now) {
+		last := time.Until(end) - lastBookmark
+		if last <= 0 {
 			w.bookmarks = false // the last one has been sent, or there is no time for it
-			return ctx
+			return
 		}
-		if last.Before(at) {
-			at = last
-		}
+		in = min(in, last)
 	}
-	w.due, w.dueCancel = context.WithDeadline(ctx, at)
-	return w.due
+	w.timer = time.AfterFunc(in, func() {
+		w.due.Store(true)
+		w.cursor.Nudge()
+	})
 }
 
 // bookmark tells how far the watcher has seen, although nothing it wants to know has happened.
 func (w *watcher) bookmark() []rest.Event {
-	w.forgetBookmark()
+	w.timer = nil
+	w.due.Store(false)
 	w.events = append(w.events[:0], w.mark(""))
 	return w.events
-}
-
-func (w *watcher) forgetBookmark() {
-	if w.dueCancel != nil {
-		w.dueCancel()
-	}
-	w.due, w.dueCancel = nil, nil
 }
 
 // mark is a bookmark; extra is written into its metadata.
@@ -213,7 +204,9 @@ func (w *watcher) mark(extra string) rest.Event {
 
 // Stop frees what the watch holds.
 func (w *watcher) Stop() {
-	w.forgetBookmark()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	w.cursor.Close()
 }
 

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 )
 
 // cursorBatch is how many changes a watcher is given at once: enough to fill a write, and
@@ -18,6 +19,12 @@ type Cursor struct {
 	seen      int64
 	batch     []*Event
 	closed    bool
+
+	wake   chan struct{} // holds something when there is reason to look again
+	nudged atomic.Bool
+
+	waiting bool // the topic's, with slot: where among those that wait
+	slot    int
 }
 
 // Watch returns a cursor on the changes after revision, of one namespace or all (""). It waits like a read
@@ -37,34 +44,49 @@ func (c *Cache) Watch(ctx context.Context, namespace string, revision int64) (*C
 	if !ok {
 		return nil, fmt.Errorf("watching %s from revision %d: %w", c.cfg.Path, revision, ErrCompacted)
 	}
-	return &Cursor{cache: c, topic: topic, namespace: namespace, position: position, seen: revision}, nil
+	return &Cursor{cache: c, topic: topic, namespace: namespace, position: position, seen: revision, wake: make(chan struct{}, 1)}, nil
 }
 
-// Next blocks until there are events or ctx ends; ErrCompacted when the cursor fell off the ring. The
+// Next blocks until there are events, ctx ends or the cursor is nudged; ErrCompacted when it fell off the ring. The
 // slice is valid until the next call. seen is the revision up to which everything has been delivered (for
 // bookmarks); it is right when ctx has ended, too.
 func (c *Cursor) Next(ctx context.Context) (events []*Event, seen int64, err error) {
 	for ended := false; ; {
-		wake, err := c.collect()
-		if err != nil {
+		if err := c.collect(); err != nil {
 			return nil, c.seen, err
 		}
-		if len(c.batch) > 0 {
+		switch {
+		case len(c.batch) > 0:
 			return c.batch, c.seen, nil
-		}
-		if ended {
+		case ended:
 			return nil, c.seen, ctx.Err()
+		case c.nudged.CompareAndSwap(true, false):
+			return nil, c.seen, nil
 		}
 		select {
-		case <-wake:
+		case <-c.wake:
 		case <-ctx.Done():
 			ended = true // look once more: seen is as new as the end
 		}
 	}
 }
 
-// collect fills the batch with what follows the cursor, or returns what to wait for.
-func (c *Cursor) collect() (<-chan struct{}, error) {
+// Nudge has Next return, the one that waits or else the next one, although there may be no event: somebody who shares
+// the cursor's goroutine has something to do. It may be called from any goroutine.
+func (c *Cursor) Nudge() {
+	c.nudged.Store(true)
+	c.wakeUp()
+}
+
+func (c *Cursor) wakeUp() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // it will look again anyway
+	}
+}
+
+// collect fills the batch with what follows the cursor. When that is nothing, the next change will wake it.
+func (c *Cursor) collect() error {
 	c.batch = c.batch[:0]
 	// Before the ring is looked at: whatever is seen has been put on the ring by then.
 	seen := c.cache.seen()
@@ -74,10 +96,10 @@ func (c *Cursor) collect() (<-chan struct{}, error) {
 	defer r.mu.RUnlock()
 	switch {
 	case r.closed:
-		return nil, ErrClosed
+		return ErrClosed
 	case c.position < c.topic.evicted:
 		c.cache.metrics.WatchersTerminated(c.cache.cfg.Group, c.cache.cfg.Resource)
-		return nil, fmt.Errorf("watching %s after revision %d: %w", c.cache.cfg.Path, c.seen, ErrCompacted)
+		return fmt.Errorf("watching %s after revision %d: %w", c.cache.cfg.Path, c.seen, ErrCompacted)
 	}
 	// What left the ring between the cursor and the ring's begin was of other namespaces.
 	c.position = max(c.position, r.first)
@@ -88,7 +110,7 @@ func (c *Cursor) collect() (<-chan struct{}, error) {
 		}
 		if len(c.batch) == cursorBatch {
 			c.seen = max(c.seen, e.Revision-1)
-			return nil, nil
+			return nil
 		}
 		c.batch = append(c.batch, e)
 	}
@@ -97,15 +119,15 @@ func (c *Cursor) collect() (<-chan struct{}, error) {
 	}
 	c.seen = max(c.seen, seen)
 	if len(c.batch) == 0 {
-		c.topic.waiting.Store(true)
+		c.topic.await(c)
 	}
-	return c.topic.wake, nil
+	return nil
 }
 
 // Close frees the cursor.
 func (c *Cursor) Close() {
 	if !c.closed {
 		c.closed = true
-		c.cache.ring.leave(c.namespace, c.topic)
+		c.cache.ring.leave(c)
 	}
 }

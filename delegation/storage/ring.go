@@ -3,7 +3,6 @@ package storage
 import (
 	"sort"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -34,8 +33,9 @@ type ring struct {
 type topic struct {
 	cursors int
 	evicted uint64 // the position after the namespace's last change that left the ring
-	wake    chan struct{}
-	waiting atomic.Bool // somebody waits for wake to be closed
+
+	mu      sync.Mutex // held by those who begin to wait; they share the ring's lock
+	waiting []*Cursor  // who is to be woken by the next change
 }
 
 func newRing(floor int64) *ring {
@@ -215,27 +215,52 @@ func (r *ring) join(namespace string, revision int64) (*topic, uint64, bool) {
 	}
 	t := r.topics[namespace]
 	if t == nil {
-		t = &topic{wake: make(chan struct{}), evicted: r.first}
+		t = &topic{evicted: r.first}
 		r.topics[namespace] = t
 	}
 	t.cursors++
 	return t, r.after(revision), true
 }
 
-func (r *ring) leave(namespace string, t *topic) {
+func (r *ring) leave(c *Cursor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t.cursors--; t.cursors == 0 {
-		delete(r.topics, namespace)
+	c.topic.forget(c)
+	if c.topic.cursors--; c.topic.cursors == 0 {
+		delete(r.topics, c.namespace)
 	}
 }
 
-// notify wakes the topic's watchers; the ring is locked. Nothing is made when nobody waits.
-func (t *topic) notify() {
-	if !t.waiting.Load() {
+// await has the cursor woken by the next change. Each has a channel of its own to wait on: on one channel for
+// all of them they would stand in line for its lock, all at the same moment.
+func (t *topic) await(c *Cursor) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !c.waiting {
+		c.waiting, c.slot = true, len(t.waiting)
+		t.waiting = append(t.waiting, c)
+	}
+}
+
+// forget takes a cursor from those that wait; the ring is locked.
+func (t *topic) forget(c *Cursor) {
+	if !c.waiting {
 		return
 	}
-	t.waiting.Store(false)
-	close(t.wake)
-	t.wake = make(chan struct{})
+	end := len(t.waiting) - 1
+	last := t.waiting[end]
+	t.waiting[c.slot], last.slot = last, c.slot
+	t.waiting[end] = nil
+	t.waiting = t.waiting[:end]
+	c.waiting = false
+}
+
+// notify wakes the topic's watchers; the ring is locked.
+func (t *topic) notify() {
+	for _, c := range t.waiting {
+		c.waiting = false
+		c.wakeUp()
+	}
+	clear(t.waiting)
+	t.waiting = t.waiting[:0]
 }

@@ -70,8 +70,8 @@ func TestRingTellsWhoFellOff(t *testing.T) {
 	if quiet.evicted > ringBegin+1 {
 		t.Errorf("quiet: evicted up to %d; want nothing of it evicted", quiet.evicted)
 	}
-	r.leave("quiet", quiet)
-	r.leave("busy", busy)
+	r.leave(&Cursor{topic: quiet, namespace: "quiet"})
+	r.leave(&Cursor{topic: busy, namespace: "busy"})
 	if len(r.topics) != 0 {
 		t.Errorf("topics after the last watcher: got %d, want 0", len(r.topics))
 	}
