@@ -54,6 +54,14 @@ func watchFanout(watchers, connections int) func(context.Context, *bench) error 
 			{name: portico, process: h.portico, url: h.portico.URL, path: configMaps + "?watch=true&allowWatchBookmarks=true&resourceVersion=" + revisionOf(frame), publish: publish},
 		}
 		for _, f := range fronts {
+			// What the first watchers bring into memory is the program, and not theirs.
+			first, err := gather(f.url, f.path, min(watchers, connections), 1, h.admin, false)
+			if err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
+			if err := first.leave(); err != nil {
+				return err
+			}
 			empty, err := h.settled(ctx, f.process)
 			if err != nil {
 				return err

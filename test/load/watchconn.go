@@ -31,8 +31,10 @@ type watchConn struct {
 }
 
 type watchStream struct {
-	events  int
-	pending int // bytes read since the window was opened last
+	events   int
+	column   int  // bytes read of the event at hand
+	bookmark bool // it is one, and no event
+	pending  int  // bytes read since the window was opened last
 }
 
 // dialWatches opens watches at path on one new connection.
@@ -136,20 +138,32 @@ func (c *watchConn) take(frame http2.Frame) error {
 // count finds the ends of events, and lets the server send on.
 func (c *watchConn) count(id uint32, data []byte) error {
 	s := c.streams[id]
-	for n, now := bytes.Count(data, []byte{'\n'}), time.Now(); n > 0; n-- {
-		c.told(s.events, now)
-		s.events++
-	}
-	if c.slow {
-		return nil
-	}
 	s.pending += len(data)
-	if s.pending < watchWindow/2 {
+	for now := time.Now(); len(data) > 0; {
+		line, rest, ends := bytes.Cut(data, []byte{'\n'})
+		if at := bookmarkAt - s.column; at >= 0 && at < len(line) {
+			s.bookmark = line[at] == 'B'
+		}
+		s.column += len(line)
+		data = rest
+		if !ends {
+			break
+		}
+		if !s.bookmark {
+			c.told(s.events, now)
+			s.events++
+		}
+		s.column = 0
+	}
+	if c.slow || s.pending < watchWindow/2 {
 		return nil
 	}
 	n := uint32(s.pending)
 	s.pending = 0
 	return errors.Join(c.framer.WriteWindowUpdate(id, n), c.framer.WriteWindowUpdate(0, n))
 }
+
+// bookmarkAt is where in an event its type begins.
+const bookmarkAt = len(`{"type":"`)
 
 func hostOf(url string) string { return strings.TrimPrefix(url, "https://") }
