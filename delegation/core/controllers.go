@@ -17,7 +17,7 @@ func (s *Server) addControllers(cfg Config) error {
 		{"start-namespace-lifecycle-index", s.lifecycle.Run},
 		{"start-service-index", s.services.Run},
 		{"start-system-namespaces-controller", s.namespaces.Run},
-		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg.NamespacedContent).Run},
+		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
 	}

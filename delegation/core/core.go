@@ -37,9 +37,12 @@ type Config struct {
 	Trust TrustSource
 	// EventTTL is how long an event is kept after its last write; 0 means one hour.
 	EventTTL time.Duration
-	// NamespacedContent are the resources of other units that a namespace's deletion has to empty.
-	// It is called for each deletion, because there may be more of them each time; nil means none.
-	NamespacedContent func() []NamespacedContent
+	// NamespacedContent is what a namespace's deletion has to empty beyond this unit. It is called anew
+	// each time, because there may be more of it, and only while the unit runs; nil means none.
+	NamespacedContent func() []delegation.NamespacedContent
+	// SubscribeNamespacedContent has on called when some of it can be emptied that could not be, or
+	// need not be any more. It is called once the unit runs; nil leaves it to the periodic look.
+	SubscribeNamespacedContent func(on func())
 }
 
 // Server is the middle unit: the built-in groups and what keeps their objects in order.

@@ -12,8 +12,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/portico-api/portico/delegation/core"
+	"github.com/portico-api/portico/delegation"
 )
 
 func TestCreatingNeedsALivingNamespace(t *testing.T) {
@@ -114,36 +115,100 @@ func TestANamespaceTellsWhatKeepsIt(t *testing.T) {
 	u.until(t, "the namespace to go", func() bool { return !u.exists(t, "/api/v1/namespaces/kept") })
 }
 
-// elsewhere is the content of a unit that cannot be emptied for a while.
-type elsewhere struct{ broken atomic.Bool }
+// elsewhere is the content of another unit: what remains there, until the test changes it.
+type elsewhere struct{ remaining atomic.Pointer[delegation.Remaining] }
 
-func (e *elsewhere) Empty(context.Context, string) (core.Remaining, error) {
-	if e.broken.Load() {
-		return core.Remaining{}, errors.New("widgets are out of reach")
+func (e *elsewhere) set(r delegation.Remaining) { e.remaining.Store(&r) }
+
+func (e *elsewhere) Empty(context.Context, string) delegation.Remaining { return *e.remaining.Load() }
+
+func TestContentOfOthersKeepsTheNamespaceAndNothingElse(t *testing.T) {
+	cause := errors.New("widgets are out of reach")
+	for name, c := range map[string]struct {
+		remaining delegation.Remaining
+		condition corev1.NamespaceConditionType
+		reason    string
+		message   string
+	}{
+		"a server that cannot be asked is named by its groups": {
+			delegation.Remaining{Undiscovered: map[schema.GroupVersion]error{
+				{Group: "widgets.example.com", Version: "v1"}: cause,
+				{Group: "gadgets.example.com", Version: "v1"}: cause,
+			}},
+			corev1.NamespaceDeletionDiscoveryFailure, "DiscoveryFailed",
+			"Discovery failed for some groups, 2 failing: gadgets.example.com/v1: widgets are out of reach, widgets.example.com/v1: widgets are out of reach",
+		},
+		"what is not deleted is told with the reason": {
+			delegation.Remaining{Failed: []error{cause}},
+			corev1.NamespaceDeletionContentFailure, "ContentDeletionFailed",
+			"Failed to delete all resource types, 1 remaining: widgets are out of reach",
+		},
+		"what is still there is counted": {
+			delegation.Remaining{Objects: map[schema.GroupResource]int{{Group: "widgets.example.com", Resource: "widgets"}: 3}},
+			corev1.NamespaceContentRemaining, "SomeResourcesRemain",
+			"Some resources are remaining: widgets.widgets.example.com has 3 resource instances",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			content := new(elsewhere)
+			content.set(c.remaining)
+			u := start(t, content)
+			expect[corev1.Namespace](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces", `{"metadata":{"name":"stuck"}}`)
+			expect[corev1.ConfigMap](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces/stuck/configmaps", `{"metadata":{"name":"a"}}`)
+			expect[corev1.Namespace](t, u, http.StatusOK, http.MethodDelete, "/api/v1/namespaces/stuck", "")
+			var conditions []corev1.NamespaceCondition
+			u.until(t, "conditions", func() bool {
+				conditions = expect[corev1.Namespace](t, u, http.StatusOK, http.MethodGet, "/api/v1/namespaces/stuck", "").Status.Conditions
+				return len(conditions) == 5
+			})
+			for _, got := range conditions {
+				if want := c.condition == got.Type; (got.Status == corev1.ConditionTrue) != want {
+					t.Errorf("condition %s is %s: %s", got.Type, got.Status, got.Message)
+				} else if want && (got.Reason != c.reason || got.Message != c.message) {
+					t.Errorf("condition %s\n got %s %q\nwant %s %q", got.Type, got.Reason, got.Message, c.reason, c.message)
+				}
+			}
+			u.until(t, "what is within reach to go", func() bool { return !u.exists(t, "/api/v1/namespaces/stuck/configmaps/a") })
+			content.set(delegation.Remaining{})
+			u.until(t, "the namespace to go", func() bool { return !u.exists(t, "/api/v1/namespaces/stuck") })
+		})
 	}
-	return core.Remaining{}, nil
 }
 
-func TestContentOutOfReachKeepsTheNamespaceAndNothingElse(t *testing.T) {
-	content := new(elsewhere)
-	content.broken.Store(true)
-	u := start(t, content)
-	expect[corev1.Namespace](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces", `{"metadata":{"name":"stuck"}}`)
-	expect[corev1.ConfigMap](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces/stuck/configmaps", `{"metadata":{"name":"a"}}`)
-	expect[corev1.Namespace](t, u, http.StatusOK, http.MethodDelete, "/api/v1/namespaces/stuck", "")
-	u.until(t, "the condition that names the failure", func() bool {
-		for _, c := range expect[corev1.Namespace](t, u, http.StatusOK, http.MethodGet, "/api/v1/namespaces/stuck", "").Status.Conditions {
-			if c.Type == corev1.NamespaceDeletionContentFailure && c.Status == corev1.ConditionTrue {
-				return c.Reason == "ContentDeletionFailed" && strings.Contains(c.Message, "widgets are out of reach")
-			}
-		}
-		return false
-	})
-	if u.exists(t, "/api/v1/namespaces/stuck/configmaps/a") {
-		t.Error("what is within reach is still there")
+// hanging is the content of a server that does not answer.
+type hanging struct {
+	asked   chan struct{}
+	release chan struct{}
+}
+
+func (h hanging) Empty(ctx context.Context, _ string) delegation.Remaining {
+	select {
+	case h.asked <- struct{}{}:
+	default:
 	}
-	content.broken.Store(false)
-	u.until(t, "the namespace to go", func() bool { return !u.exists(t, "/api/v1/namespaces/stuck") })
+	select {
+	case <-h.release:
+	case <-ctx.Done():
+	}
+	return delegation.Remaining{}
+}
+
+func TestAServerThatHangsKeepsNothingButTheNamespace(t *testing.T) {
+	first := hanging{asked: make(chan struct{}, 1), release: make(chan struct{})}
+	second := hanging{asked: make(chan struct{}, 1), release: make(chan struct{})}
+	u := start(t, first, second)
+	expect[corev1.Namespace](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces", `{"metadata":{"name":"slow"}}`)
+	expect[corev1.ConfigMap](t, u, http.StatusCreated, http.MethodPost, "/api/v1/namespaces/slow/configmaps", `{"metadata":{"name":"a"}}`)
+	expect[corev1.Namespace](t, u, http.StatusOK, http.MethodDelete, "/api/v1/namespaces/slow", "")
+	<-first.asked
+	<-second.asked // while the first one hangs
+	u.until(t, "what is stored here to go", func() bool { return !u.exists(t, "/api/v1/namespaces/slow/configmaps/a") })
+	if !u.exists(t, "/api/v1/namespaces/slow") {
+		t.Error("the namespace did not wait")
+	}
+	close(first.release)
+	close(second.release)
+	u.until(t, "the namespace to go", func() bool { return !u.exists(t, "/api/v1/namespaces/slow") })
 }
 
 func TestFinalizeTakesFinalizersAndUpdateDoesNot(t *testing.T) {

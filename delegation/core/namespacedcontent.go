@@ -10,26 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/rest"
 )
 
-// NamespacedContent is one resource whose objects live in namespaces and go with them.
-type NamespacedContent interface {
-	// Empty deletes what the resource has in a namespace and tells what is still there after.
-	Empty(ctx context.Context, namespace string) (Remaining, error)
-}
-
-// Remaining is what a resource still has in a namespace.
-type Remaining struct {
-	Resource schema.GroupResource
-	Objects  int
-	// Finalizers are those that keep objects, and how many each keeps.
-	Finalizers map[string]int
-}
-
 // NewNamespacedContent returns the content of a resource that is kept in a registry.
-func NewNamespacedContent(resource registry.Resource, store *registry.Store) NamespacedContent {
+func NewNamespacedContent(resource registry.Resource, store *registry.Store) delegation.NamespacedContent {
 	return storedContent{
 		resource: schema.GroupResource{Group: resource.GroupVersion.Group, Resource: resource.Name},
 		store:    store,
@@ -41,28 +28,27 @@ type storedContent struct {
 	store    *registry.Store
 }
 
-func (c storedContent) Empty(ctx context.Context, namespace string) (Remaining, error) {
-	remaining := Remaining{Resource: c.resource}
+func (c storedContent) Empty(ctx context.Context, namespace string) delegation.Remaining {
 	background := metav1.DeletePropagationBackground
 	_, err := c.store.DeleteCollection(ctx, namespace, &metav1.DeleteOptions{PropagationPolicy: &background}, everything())
 	if err != nil {
-		return remaining, fmt.Errorf("deleting %s in namespace %s: %w", c.resource, namespace, err)
+		return failed(fmt.Errorf("deleting %s in namespace %s: %w", c.resource, namespace, err))
 	}
 	list, err := c.store.List(ctx, namespace, everything())
 	if err != nil {
-		return remaining, fmt.Errorf("listing %s in namespace %s: %w", c.resource, namespace, err)
+		return failed(fmt.Errorf("listing %s in namespace %s: %w", c.resource, namespace, err))
 	}
+	count, finalizers := 0, map[string]int{}
 	for object := range list.Items {
-		remaining.Objects++
+		count++
 		for _, finalizer := range finalizersOf(object) {
-			if remaining.Finalizers == nil {
-				remaining.Finalizers = make(map[string]int, 1)
-			}
-			remaining.Finalizers[finalizer]++
+			finalizers[finalizer]++
 		}
 	}
-	return remaining, nil
+	return delegation.Remaining{Objects: map[schema.GroupResource]int{c.resource: count}, Finalizers: finalizers}
 }
+
+func failed(err error) delegation.Remaining { return delegation.Remaining{Failed: []error{err}} }
 
 func everything() *rest.ListOptions {
 	return &rest.ListOptions{LabelSelector: labels.Everything(), FieldSelector: fields.Everything()}

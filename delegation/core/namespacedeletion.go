@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/rest"
 )
@@ -20,26 +22,42 @@ const (
 	// then a create that was admitted just before may still arrive, here or at a replica. The
 	// beginning is known to the second, so it is half a second to one and a half.
 	namespaceSettles = 1500 * time.Millisecond
-	// namespaceRecheck is when a namespace is looked at again that something still keeps.
-	namespaceRecheck = 2 * time.Second
+	// A namespace that something still keeps is looked at again after a part of the time that it has
+	// been ending, within these: what has lasted long will hardly be over in a moment.
+	firstNamespaceRecheck = 2 * time.Second
+	lastNamespaceRecheck  = time.Minute
+	recheckedPart         = 8
 
-	namespaceDeletionWorkers = 4
+	// Many, because a pass takes as long as the slowest of the servers that it has to ask.
+	namespaceDeletionWorkers = 16
+	// othersAtOnce bounds how many servers one pass asks at the same time.
+	othersAtOnce = 64
 )
 
 // namespaceDeletion empties the namespaces that are ending, tells in their conditions what keeps
 // them, and lets them go when nothing does.
+//
+// A server that cannot be asked keeps every namespace that ends: nobody knows what it has in them,
+// and when it came back a namespace made anew under that name would begin with another one's
+// objects. What else is in the namespace is deleted meanwhile.
 type namespaceDeletion struct {
 	namespaces *registry.Store
 	finalizer  rest.Updater
-	own        []NamespacedContent
-	others     func() []NamespacedContent
+	own        []delegation.NamespacedContent
+	others     func() []delegation.NamespacedContent
+	subscribe  func(on func())
+
+	mu     sync.Mutex
+	ending map[string]bool
 }
 
-func newNamespaceDeletion(s *stores, others func() []NamespacedContent) *namespaceDeletion {
+func newNamespaceDeletion(s *stores, cfg Config) *namespaceDeletion {
 	d := &namespaceDeletion{
 		namespaces: s.namespaces,
 		finalizer:  s.namespaces.Subresource(namespaceFinalize()).Storage.(rest.Updater),
-		others:     others,
+		others:     cfg.NamespacedContent,
+		subscribe:  cfg.SubscribeNamespacedContent,
+		ending:     make(map[string]bool),
 	}
 	for _, o := range s.all {
 		if o.resource.Namespaced {
@@ -52,16 +70,41 @@ func newNamespaceDeletion(s *stores, others func() []NamespacedContent) *namespa
 // Run follows the namespaces until ctx ends.
 func (d *namespaceDeletion) Run(ctx context.Context, started func()) error {
 	queue := newWorkQueue("namespace-deletion", d.delete)
+	if d.subscribe != nil {
+		d.subscribe(func() { d.lookAgain(queue) })
+	}
 	return runAll(ctx,
 		func(ctx context.Context) error { return queue.run(ctx, namespaceDeletionWorkers) },
 		func(ctx context.Context) error {
 			return d.namespaces.Follow(ctx, func(change registry.Change) {
-				if n := change.Object.(*corev1.Namespace); !change.Deleted && !n.DeletionTimestamp.IsZero() {
+				n := change.Object.(*corev1.Namespace)
+				ends := !change.Deleted && !n.DeletionTimestamp.IsZero()
+				d.note(n.Name, ends)
+				if ends {
 					queue.add(n.Name)
 				}
 			}, started)
 		},
 	)
+}
+
+func (d *namespaceDeletion) note(name string, ends bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ends {
+		d.ending[name] = true
+	} else {
+		delete(d.ending, name)
+	}
+}
+
+// lookAgain has every namespace that is ending looked at without waiting for its time.
+func (d *namespaceDeletion) lookAgain(queue *workQueue) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name := range d.ending {
+		queue.add(name)
+	}
 }
 
 // delete takes one namespace as far towards its end as it goes now.
@@ -76,11 +119,12 @@ func (d *namespaceDeletion) delete(ctx context.Context, name string) (again time
 		return 0, nil
 	}
 
+	since := time.Since(namespace.DeletionTimestamp.Time) // before the pass, which may take long
 	found := d.empty(ctx, name)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	if left := namespaceSettles - time.Since(namespace.DeletionTimestamp.Time); found.isEmpty() && left > 0 {
+	if left := namespaceSettles - since; found.isEmpty() && left > 0 {
 		return left, nil
 	}
 	if !found.isEmpty() || d.isKeptByOthers(namespace) {
@@ -89,7 +133,7 @@ func (d *namespaceDeletion) delete(ctx context.Context, name string) (again time
 		}
 	}
 	if !found.isEmpty() {
-		return namespaceRecheck, nil
+		return min(max(since/recheckedPart, firstNamespaceRecheck), lastNamespaceRecheck), nil
 	}
 	return 0, d.finalize(ctx, name)
 }
@@ -99,15 +143,28 @@ func (d *namespaceDeletion) isKeptByOthers(n *corev1.Namespace) bool {
 	return len(n.Finalizers) > 0 || len(n.Spec.Finalizers) > 1
 }
 
+// empty asks the servers of others at the same time as each other, so that one that hangs costs the
+// rest nothing, and deletes what is stored here meanwhile.
 func (d *namespaceDeletion) empty(ctx context.Context, namespace string) *namespaceRemains {
-	contents := d.own
+	var others []delegation.NamespacedContent
 	if d.others != nil {
-		contents = append(slices.Clone(contents), d.others()...)
+		others = d.others()
+	}
+	answers := make(chan delegation.Remaining, len(others))
+	limit := make(chan struct{}, othersAtOnce)
+	for _, content := range others {
+		go func() {
+			limit <- struct{}{}
+			answers <- content.Empty(ctx, namespace)
+			<-limit
+		}()
 	}
 	remains := newNamespaceRemains()
-	for _, content := range contents {
-		remaining, err := content.Empty(ctx, namespace)
-		remains.add(remaining, err)
+	for _, content := range d.own {
+		remains.add(content.Empty(ctx, namespace))
+	}
+	for range others {
+		remains.add(<-answers)
 	}
 	return remains
 }

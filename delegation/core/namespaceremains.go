@@ -8,32 +8,45 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portico-api/portico/delegation"
 )
 
-// namespaceRemains is what one pass over a namespace has found.
+// namespaceRemains is what one pass over a namespace has found. Its texts are in the order of their
+// letters, so that the same find is the same condition.
 type namespaceRemains struct {
-	objects    map[string]int // by resource
-	finalizers map[string]int
-	errs       []error
+	objects      map[string]int // by resource
+	finalizers   map[string]int
+	undiscovered []string
+	failed       []string
 }
 
 func newNamespaceRemains() *namespaceRemains {
 	return &namespaceRemains{objects: make(map[string]int), finalizers: make(map[string]int)}
 }
 
-func (r *namespaceRemains) add(remaining Remaining, err error) {
-	if err != nil {
-		r.errs = append(r.errs, err)
-	}
-	if remaining.Objects > 0 {
-		r.objects[remaining.Resource.Resource+"."+remaining.Resource.Group] += remaining.Objects
+func (r *namespaceRemains) add(remaining delegation.Remaining) {
+	for resource, n := range remaining.Objects {
+		if n > 0 {
+			r.objects[resource.Resource+"."+resource.Group] += n
+		}
 	}
 	for finalizer, n := range remaining.Finalizers {
 		r.finalizers[finalizer] += n
 	}
+	for gv, err := range remaining.Undiscovered {
+		r.undiscovered = append(r.undiscovered, fmt.Sprintf("%s: %v", gv, err))
+	}
+	for _, err := range remaining.Failed {
+		r.failed = append(r.failed, err.Error())
+	}
+	slices.Sort(r.undiscovered)
+	slices.Sort(r.failed)
 }
 
-func (r *namespaceRemains) isEmpty() bool { return len(r.objects) == 0 && len(r.errs) == 0 }
+func (r *namespaceRemains) isEmpty() bool {
+	return len(r.objects) == 0 && len(r.undiscovered) == 0 && len(r.failed) == 0
+}
 
 // conditions are the five that a namespace on its way out always has. A condition that says what
 // it said before keeps the time since when it does.
@@ -48,12 +61,11 @@ func (r *namespaceRemains) conditions(before []corev1.NamespaceCondition, now me
 	isTrue := func(i int, reason, message string) {
 		all[i].Status, all[i].Reason, all[i].Message = corev1.ConditionTrue, reason, message
 	}
-	if len(r.errs) > 0 {
-		messages := make([]string, len(r.errs))
-		for i, err := range r.errs {
-			messages[i] = err.Error()
-		}
-		isTrue(2, "ContentDeletionFailed", fmt.Sprintf("Failed to delete all resource types, %d remaining: %s", len(r.errs), strings.Join(messages, ", ")))
+	if len(r.undiscovered) > 0 {
+		isTrue(0, "DiscoveryFailed", fmt.Sprintf("Discovery failed for some groups, %d failing: %s", len(r.undiscovered), strings.Join(r.undiscovered, ", ")))
+	}
+	if len(r.failed) > 0 {
+		isTrue(2, "ContentDeletionFailed", fmt.Sprintf("Failed to delete all resource types, %d remaining: %s", len(r.failed), strings.Join(r.failed, ", ")))
 	}
 	if len(r.objects) > 0 {
 		isTrue(3, "SomeResourcesRemain", "Some resources are remaining: "+counted(r.objects, "%s has %d resource instances"))

@@ -77,7 +77,7 @@ type unit struct {
 	trust *trust
 }
 
-func start(t *testing.T, extra ...core.NamespacedContent) *unit {
+func start(t *testing.T, extra ...delegation.NamespacedContent) *unit {
 	t.Helper()
 	store, err := storage.Open(t.Context(), storage.Config{DataDir: t.TempDir()})
 	if err != nil {
@@ -96,7 +96,7 @@ func start(t *testing.T, extra ...core.NamespacedContent) *unit {
 		RBAC:              rbac,
 		Rules:             rbac,
 		Trust:             u.trust,
-		NamespacedContent: func() []core.NamespacedContent { return extra },
+		NamespacedContent: func() []delegation.NamespacedContent { return extra },
 	}, generic, delegation.NewEmptyDelegate())
 	if err != nil {
 		t.Fatal(err)
