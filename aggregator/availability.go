@@ -63,7 +63,9 @@ func (a *availability) forget(name string) {
 // apply makes v known: first to the requests, then to the documents, then to the clients that wait
 // for the condition. So one who reads True is served (contract 13), and finds the group in discovery.
 func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
-	rt.available.Store(v.available())
+	if was := rt.available.Swap(v.available()); v.available() && !was {
+		a.catalogs.reachable.notify()
+	}
 	former := rt.verdict.Swap(&v)
 	if former == nil || former.status != v.status || former.reason != v.reason {
 		a.metrics.SetUnavailable(rt.name, v.reason, !v.available())

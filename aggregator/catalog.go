@@ -29,6 +29,8 @@ const (
 type catalogs struct {
 	manager *discovery.Manager
 	loops   *loops[destination]
+	// reachable tells who waits to empty a namespace that a server can be asked again, or need not be.
+	reachable *listeners
 
 	mu      sync.Mutex
 	servers map[destination]*catalog
@@ -41,10 +43,12 @@ type catalog struct {
 
 	discovery     groupVersions
 	discoveryETag string
+	fresh         bool // discovery is of the last time that it was asked
 	openAPI       *openAPIRoot
 	openAPIETag   string
 	visited       chan struct{} // closed when it has been asked once, whatever came of it
 	once          sync.Once
+	gone          chan struct{} // closed when no APIService leads to it any more
 }
 
 // member is one group-version of a server.
@@ -57,10 +61,11 @@ type member struct {
 
 func newCatalogs(manager *discovery.Manager) *catalogs {
 	return &catalogs{
-		manager: manager,
-		loops:   newLoops[destination](),
-		servers: map[destination]*catalog{},
-		members: map[schema.GroupVersion]*member{},
+		manager:   manager,
+		loops:     newLoops[destination](),
+		reachable: &listeners{},
+		servers:   map[destination]*catalog{},
+		members:   map[schema.GroupVersion]*member{},
 	}
 }
 
@@ -71,7 +76,7 @@ func (cs *catalogs) add(ctx context.Context, rt *route, remote *remote) {
 	defer cs.mu.Unlock()
 	c, ok := cs.servers[remote.destination]
 	if !ok {
-		c = &catalog{members: map[schema.GroupVersion]*member{}, visited: make(chan struct{})}
+		c = &catalog{members: map[schema.GroupVersion]*member{}, visited: make(chan struct{}), gone: make(chan struct{})}
 		cs.servers[remote.destination] = c
 	}
 	m := &member{catalog: c, route: rt, remote: remote}
@@ -100,12 +105,14 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 	last := len(c.members) == 0
 	if last {
 		delete(cs.servers, remote.destination)
+		close(c.gone)
 	}
 	cs.mu.Unlock()
 	if last {
 		cs.loops.stop(remote.destination) // takes the lock to finish what it was about
 		c.once.Do(func() { close(c.visited) })
 	}
+	cs.reachable.notify()
 }
 
 // refresh has the server asked soon.
@@ -179,14 +186,19 @@ func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	fresh := err == nil || errors.Is(err, errNotModified)
 	cs.mu.Lock()
-	defer cs.mu.Unlock()
 	if err == nil {
 		c.discovery, c.discoveryETag = found, newETag
 	}
-	fresh := err == nil || errors.Is(err, errNotModified)
+	returned := fresh && !c.fresh
+	c.fresh = fresh
 	for gv, m := range c.members {
 		cs.report(gv, m, fresh)
+	}
+	cs.mu.Unlock()
+	if returned {
+		cs.reachable.notify()
 	}
 	if fresh {
 		return nil

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,10 +157,13 @@ type document struct {
 
 // question is one of our own requests to a remote server.
 type question struct {
+	method string // GET when empty
 	path   string
+	query  string
 	as     user.Info
 	accept string
 	etag   string // of what is known already
+	body   []byte // JSON, if any
 }
 
 // get asks an endpoint of the remote server. where is what was asked, for messages, as soon as there
@@ -176,10 +180,13 @@ func (rm *remote) get(ctx context.Context, q question) (doc *document, where str
 // getFrom asks one endpoint. It follows no redirect: the answer would come from who knows where
 // (contract 5.2).
 func (rm *remote) getFrom(ctx context.Context, address string, q question) (doc *document, where string, err error) {
-	where = (&url.URL{Scheme: "https", Host: address, Path: q.path}).String()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	where = (&url.URL{Scheme: "https", Host: address, Path: q.path, RawQuery: q.query}).String()
+	r, err := http.NewRequestWithContext(ctx, q.method, where, bytes.NewReader(q.body))
 	if err != nil {
 		return nil, where, err
+	}
+	if len(q.body) > 0 {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("X-Remote-User", q.as.GetName())
 	r.Header["X-Remote-Group"] = q.as.GetGroups()

@@ -47,6 +47,8 @@ type router struct {
 	routes   map[string]*route // by name of the APIService; Run's own
 	versions map[string]int    // how many routes a group has; Run's own
 
+	moving sync.RWMutex // held while an APIService is led from one server to another
+
 	mu      sync.Mutex
 	pending map[string]*apiregistrationv1.APIService // by name; nil is one that went
 	synced  bool                                     // pending has all that was stored at the start
@@ -71,6 +73,7 @@ func (c *router) Run(ctx context.Context, initiated func()) error {
 		if synced := c.publish(ctx); synced && first {
 			first = false
 			close(c.initiated)
+			c.catalogs.reachable.notify()
 			initiated()
 		}
 	}
@@ -184,10 +187,12 @@ func (c *router) update(ctx context.Context, rt *route, s *apiregistrationv1.API
 		return
 	}
 
+	c.moving.Lock()
 	c.disconnect(rt)
 	if !isLocal(s) {
 		c.connect(ctx, rt, s)
 	}
+	c.moving.Unlock()
 	c.prioritize(rt, s) // after disconnect, with which discovery may have forgotten it
 	c.availability.watch(ctx, rt)
 }

@@ -41,19 +41,23 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		return nil, err
 	}
 
+	var front *aggregator.Server // made last; core asks it only when both run
 	mid, err := core.New(ctx, core.Config{
 		Registry: shared,
 		RBAC:     p.rbac,
 		Rules:    p.rules,
 		Trust:    p.identity,
 		EventTTL: p.eventTTL,
+
+		NamespacedContent:          func() []delegation.NamespacedContent { return front.NamespacedContent() },
+		SubscribeNamespacedContent: func(on func()) { front.OnNamespacedContentChange(on) },
 	}, generic, ext)
 	if err != nil {
 		return nil, err
 	}
 
 	services := mid.Services()
-	return aggregator.New(ctx, aggregator.Config{
+	front, err = aggregator.New(ctx, aggregator.Config{
 		Registry:                 shared,
 		Services:                 services,
 		ServicesSynced:           services.Synced(),
@@ -63,6 +67,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		SubscribeProxyClientCert: p.identity.OnTrustChange,
 		Metrics:                  generic.Metrics.Aggregator,
 	}, generic, mid)
+	return front, err
 }
 
 // newScheme knows the types of the groups that the units serve, and no others.
