@@ -14,6 +14,7 @@ import (
 type sampleAPIServer struct {
 	*process
 	port int
+	args []string
 }
 
 // startSampleAPIServer starts it against the front door with the identity in kubeconfig, and waits
@@ -26,10 +27,19 @@ func startSampleAPIServer(t *testing.T, kubeconfig string) *sampleAPIServer {
 		"--listen-peer-urls", "http://"+loopback(peer), "--initial-advertise-peer-urls", "http://"+loopback(peer),
 		"--initial-cluster", "default=http://"+loopback(peer))
 	s := &sampleAPIServer{port: freePort(t)}
-	s.process = start(t, t.TempDir(), sampleAPIServerBinary,
+	s.args = []string{
 		"--kubeconfig", kubeconfig, "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
-		"--etcd-servers", "http://"+loopback(client), "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(s.port),
-		"--cert-dir", t.TempDir())
+		"--etcd-servers", "http://" + loopback(client), "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(s.port),
+		"--cert-dir", t.TempDir(),
+	}
+	s.start(t)
+	return s
+}
+
+// start starts it, also again after it was killed, with the objects and on the port that it had.
+func (s *sampleAPIServer) start(t *testing.T) {
+	t.Helper()
+	s.process = start(t, t.TempDir(), sampleAPIServerBinary, s.args...)
 	direct := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	t.Cleanup(direct.CloseIdleConnections)
 	eventually(t, "the sample-apiserver is ready", func() bool {
@@ -43,7 +53,6 @@ func startSampleAPIServer(t *testing.T, kubeconfig string) *sampleAPIServer {
 		response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	})
-	return s
 }
 
 // wardleManifests returns the example's folder with the port of its endpoint replaced.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,3 +48,19 @@ func NewLifecycle(namespaces Follower, read func(context.Context, string) (*core
 
 // Know puts an active namespace into the index.
 func (l *NamespaceLifecycle) Know(name string) { l.ending.Store(name, false) }
+
+// LookedAtAgain is how many of the namespaces that end or are left are looked at when content of
+// others has changed.
+func LookedAtAgain(ending, left []string) int {
+	d := &namespaceDeletion{ending: make(map[string]bool)}
+	for _, name := range slices.Concat(ending, left) {
+		d.note(name, true)
+	}
+	for _, name := range left {
+		d.note(name, false)
+	}
+	queue := newWorkQueue("test", nil)
+	defer queue.queue.ShutDown()
+	d.lookAgain(queue)
+	return queue.queue.Len()
+}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/core"
 )
 
 func TestCreatingNeedsALivingNamespace(t *testing.T) {
@@ -116,7 +117,9 @@ func TestANamespaceTellsWhatKeepsIt(t *testing.T) {
 }
 
 // elsewhere is the content of another unit: what remains there, until the test changes it.
-type elsewhere struct{ remaining atomic.Pointer[delegation.Remaining] }
+type elsewhere struct {
+	remaining atomic.Pointer[delegation.Remaining]
+}
 
 func (e *elsewhere) set(r delegation.Remaining) { e.remaining.Store(&r) }
 
@@ -209,6 +212,12 @@ func TestAServerThatHangsKeepsNothingButTheNamespace(t *testing.T) {
 	close(first.release)
 	close(second.release)
 	u.until(t, "the namespace to go", func() bool { return !u.exists(t, "/api/v1/namespaces/slow") })
+}
+
+func TestEndingNamespacesAreLookedAtWhenContentOfOthersChanges(t *testing.T) {
+	if got := core.LookedAtAgain([]string{"a", "b"}, []string{"gone"}); got != 2 {
+		t.Errorf("%d namespaces are looked at, want the two that are ending", got)
+	}
 }
 
 func TestFinalizeTakesFinalizersAndUpdateDoesNot(t *testing.T) {
