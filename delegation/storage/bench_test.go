@@ -155,7 +155,8 @@ func BenchmarkWatch(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory tells what an object of 1.2 KB costs in the cache: the JSON and what is beside it.
+// BenchmarkMemory tells what an object of 1.2 KB costs in the cache: the JSON and what is beside it. The goal is one and
+// a half times the JSON and 300 bytes.
 func BenchmarkMemory(b *testing.B) {
 	s := benchStore(b)
 	const n = 20000
@@ -164,19 +165,24 @@ func BenchmarkMemory(b *testing.B) {
 	path := writer.Path()
 	writer.Close()
 	for range b.N {
-		before := heap()
 		c, err := s.OpenResource(context.Background(), storage.ResourceConfig{Resource: "again", Path: path, Namespaced: true})
 		if err != nil {
 			b.Fatal(err)
 		}
-		size := heap() - before
 		o, err := c.Get(context.Background(), "a", "x000001", storage.Read{})
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(size)/n-float64(len(o.JSON())), "B/object-beside-JSON")
-		b.ReportMetric(float64(len(o.JSON())), "B/object-JSON")
+		size := float64(len(o.JSON()))
+		// Compared with afterwards: what the etcd still held of the writes is gone from both.
+		with := heap()
+		runtime.KeepAlive(o)
 		c.Close()
+		c, o = nil, nil
+		each := float64(with-heap()) / n
+		b.ReportMetric(each, "B/object")
+		b.ReportMetric(each-size, "B/object-beside-JSON")
+		b.ReportMetric(each/(1.5*size+300), "x-goal")
 	}
 }
 
