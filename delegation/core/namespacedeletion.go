@@ -39,7 +39,8 @@ const (
 //
 // A server that cannot be asked keeps every namespace that ends: nobody knows what it has in them,
 // and when it came back a namespace made anew under that name would begin with another one's
-// objects. What else is in the namespace is deleted meanwhile.
+// objects. To let it go earlier, the server would have to be swept on its return before anybody is
+// let in; nobody does that yet. What else is in the namespace is deleted meanwhile.
 type namespaceDeletion struct {
 	namespaces *registry.Store
 	finalizer  rest.Updater
