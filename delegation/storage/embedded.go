@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"expvar"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,7 +13,9 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
 	"k8s.io/klog/v2"
@@ -23,7 +26,7 @@ const (
 	// to do is to cost processor time, at 10 ms more than all else that an idle server does.
 	electionMilliseconds = 500
 	tickMilliseconds     = 100
-	// electEvery is how often the member is told, until it has taken its own entry in the log into account.
+	// electEvery is how often it is looked whether the member can be told.
 	electEvery = 2 * time.Millisecond
 
 	quotaBytes = 8 << 30
@@ -106,14 +109,15 @@ func (e *inProcess) start(ctx context.Context) error {
 }
 
 // elect makes the only member the leader. By itself it would wait for a leader to be heard of first, one or two
-// election timeouts long; a message that hands leadership over needs no waiting. One that comes too early, or when
-// all is done, is ignored.
-func (e *inProcess) elect(ctx context.Context, failed chan error) error {
+// election timeouts long; a message that hands leadership over needs no waiting.
+func (e *inProcess) elect(ctx context.Context, failed <-chan error) error {
 	server := e.etcd.Server
 	self := uint64(server.MemberID())
 	for server.Lead() == 0 {
-		if err := server.Process(ctx, &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &self, To: &self}); err != nil {
-			return fmt.Errorf("electing the only member: %w", err)
+		if replayed(server) {
+			if err := server.Process(ctx, &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &self, To: &self}); err != nil {
+				return fmt.Errorf("electing the only member: %w", err)
+			}
 		}
 		select {
 		case <-time.After(electEvery):
@@ -125,6 +129,19 @@ func (e *inProcess) elect(ctx context.Context, failed chan error) error {
 		}
 	}
 	return nil
+}
+
+// replayed tells whether raft knows that what its log holds has been applied. A candidate that does not know looks
+// through entries that the etcd may have dropped from memory by then, and panics. Only what the etcd publishes
+// about its raft tells that: the server's own applied index runs ahead of it. Of several etcds in one
+// process the newest is told of, so the server's index is asked too.
+func replayed(server *etcdserver.EtcdServer) bool {
+	published, ok := expvar.Get("raft.status").(expvar.Func)
+	if !ok {
+		return false // it elects itself after the timeout
+	}
+	status, ok := published.Value().(raft.Status)
+	return ok && status.HardState != nil && status.Applied >= status.GetCommit() && status.Applied >= server.CommittedIndex()
 }
 
 // unusable is the one line for a store that cannot be opened. What was launched is not closed: it has given up halfway
