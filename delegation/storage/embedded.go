@@ -29,6 +29,12 @@ const (
 	// electEvery is how often it is looked whether the member can be told.
 	electEvery = 2 * time.Millisecond
 
+	// What is replayed at a start is at most the log since the last snapshot. All of that must stay in memory while
+	// it is: a candidate looks through what raft does not know to be applied yet, and panics when etcd, which is
+	// ahead of it, has dropped some. So the log in memory is longer than snapshots are apart.
+	snapshotEvery = 1000
+	logInMemory   = 4 * snapshotEvery
+
 	quotaBytes = 8 << 30
 	// maxRequestBytes leaves room around the largest object a client may send (3 MiB, contract 7.5).
 	maxRequestBytes = 4 << 20
@@ -184,8 +190,7 @@ func (e *inProcess) config(log klog.Logger, failure *failure) *embed.Config {
 	c.TickMs, c.ElectionMs = tickMilliseconds, electionMilliseconds
 	c.QuotaBackendBytes = quotaBytes
 	c.MaxRequestBytes = maxRequestBytes
-	// No follower has to catch up, so the log in memory can be short.
-	c.SnapshotCatchUpEntries = 100
+	c.SnapshotCount, c.SnapshotCatchUpEntries = snapshotEvery, logInMemory
 	// Compaction is ours: see Store.maintain.
 	c.AutoCompactionRetention = "0"
 	return c
