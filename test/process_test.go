@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/portico-api/portico/test/rig"
 )
 
 // patience bounds every wait of these tests. It is generous because the machine may be busy; a
@@ -116,16 +118,14 @@ func eventually(t *testing.T, what string, ask func() bool) {
 	}
 }
 
-// freePort returns a port that nobody listened on a moment ago, for programs that cannot choose
-// one themselves.
+// freePort returns one for programs that cannot choose one themselves.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := rig.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // run runs a program to its end and returns what it printed.

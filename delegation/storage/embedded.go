@@ -33,7 +33,7 @@ const (
 	// it is: a candidate looks through what raft does not know to be applied yet, and panics when etcd, which is
 	// ahead of it, has dropped some. So the log in memory is longer than snapshots are apart.
 	snapshotEvery = 1000
-	logInMemory   = 4 * snapshotEvery
+	logInMemory   = 2 * snapshotEvery
 
 	quotaBytes = 8 << 30
 	// maxRequestBytes leaves room around the largest object a client may send (3 MiB, contract 7.5).

@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -101,33 +100,23 @@ func (s *server) restart(t *testing.T) {
 }
 
 func (s *server) startEtcd(dir string) error {
-	client, err := freeAddress()
+	client, err := rig.FreePort()
 	if err != nil {
 		return err
 	}
-	peer, err := freeAddress()
+	peerPort, err := rig.FreePort()
 	if err != nil {
 		return err
 	}
-	s.etcdURL = "http://" + client
+	s.etcdURL = fmt.Sprintf("http://127.0.0.1:%d", client)
+	peer := fmt.Sprintf("http://127.0.0.1:%d", peerPort)
 	s.etcd = exec.Command(etcdBinary, "--data-dir", dir, "--log-level", "error", "--unsafe-no-fsync",
 		"--listen-client-urls", s.etcdURL, "--advertise-client-urls", s.etcdURL,
-		"--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer,
-		"--initial-cluster", "default=http://"+peer)
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
 	if err := s.etcd.Start(); err != nil {
 		return fmt.Errorf("starting etcd: %w", err)
 	}
 	return nil // the front door waits for it
-}
-
-// freeAddress returns one that nobody listened on a moment ago: etcd cannot choose one itself.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }
 
 // onEachEngine runs a suite against every engine, each time in a namespace of its own.

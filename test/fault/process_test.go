@@ -17,6 +17,8 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	restclient "k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/portico-api/portico/test/rig"
 )
 
 // patience bounds every wait of these tests. A test that passes does not wait for it.
@@ -188,13 +190,12 @@ func eventually(t *testing.T, what string, ask func() bool) {
 	}
 }
 
-// freePort returns a port that nobody listened on a moment ago.
+// freePort returns one for programs that cannot choose one themselves.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := rig.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
