@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -35,9 +36,9 @@ type autoRegistration struct {
 	store *registry.Store
 	paths func() []string // that the next delegates list; nil when they list none
 
-	done atomic.Bool
-	mu   sync.Mutex
-	todo map[string]bool // names that do not exist yet; nil before the start
+	done    atomic.Bool
+	mu      sync.Mutex
+	missing map[string]bool // names that do not exist yet; nil before the start
 }
 
 // run brings the APIServices that were stored up to what the delegates serve. It tries until it has:
@@ -93,16 +94,16 @@ func (a *autoRegistration) reconcile(ctx context.Context) error {
 func (a *autoRegistration) expect(desired map[string]*apiregistrationv1.APIService) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.todo = make(map[string]bool, len(desired))
+	a.missing = make(map[string]bool, len(desired))
 	for name := range desired {
-		a.todo[name] = true
+		a.missing[name] = true
 	}
 }
 
 func (a *autoRegistration) exists(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.todo, name)
+	delete(a.missing, name)
 }
 
 // check is the health check autoregister-completion.
@@ -112,15 +113,10 @@ func (a *autoRegistration) check(context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.todo == nil {
+	if a.missing == nil {
 		return errors.New("APIServices are not registered yet")
 	}
-	missing := make([]string, 0, len(a.todo))
-	for name := range a.todo {
-		missing = append(missing, name)
-	}
-	slices.Sort(missing)
-	return fmt.Errorf("missing APIService: %v", missing)
+	return fmt.Errorf("missing APIService: %v", slices.Sorted(maps.Keys(a.missing)))
 }
 
 func (a *autoRegistration) create(ctx context.Context, want *apiregistrationv1.APIService) error {
