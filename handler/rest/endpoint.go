@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,6 +73,17 @@ func newEndpoint(s *shared, codec *codec, res, parent *Resource) *endpoint {
 // offer is what the endpoint can answer with.
 func (e *endpoint) offer() offer {
 	return offer{yaml: true, protobuf: e.protobuf}
+}
+
+// begin reads what every verb looks at first: the options in the URL, and how the client wants its
+// answer. An answer that nobody can write is refused before anything is done.
+func (e *endpoint) begin(r *http.Request) (url.Values, encoding, error) {
+	query, err := parseQuery(r)
+	if err != nil {
+		return nil, encoding{}, err
+	}
+	enc, err := e.offer().negotiate(r, query)
+	return query, enc, err
 }
 
 // respondStored answers with what a storage handed out.

@@ -8,11 +8,7 @@ import (
 
 // get answers with one object.
 func (e *endpoint) get(w http.ResponseWriter, r *http.Request, at target) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	enc, err := e.offer().negotiate(r, query)
+	query, enc, err := e.begin(r)
 	if err != nil {
 		return err
 	}

@@ -21,11 +21,7 @@ import (
 // newer object when another writer was faster, unless the patch carries a resourceVersion: that one
 // then no longer fits, and the storage answers with a conflict.
 func (e *endpoint) patch(w http.ResponseWriter, r *http.Request, at target) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	enc, err := e.offer().negotiate(r, query)
+	query, enc, err := e.begin(r)
 	if err != nil {
 		return err
 	}

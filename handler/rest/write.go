@@ -17,11 +17,7 @@ import (
 
 // create stores the object in the body.
 func (e *endpoint) create(w http.ResponseWriter, r *http.Request, at target) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	enc, err := e.offer().negotiate(r, query)
+	query, enc, err := e.begin(r)
 	if err != nil {
 		return err
 	}
@@ -45,11 +41,7 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request, at target) err
 
 // update replaces an object by the one in the body.
 func (e *endpoint) update(w http.ResponseWriter, r *http.Request, at target) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	enc, err := e.offer().negotiate(r, query)
+	query, enc, err := e.begin(r)
 	if err != nil {
 		return err
 	}
@@ -151,11 +143,7 @@ func (e *endpoint) mayCreate(ctx context.Context, at target) error {
 
 // remove deletes one object.
 func (e *endpoint) remove(w http.ResponseWriter, r *http.Request, at target) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	enc, err := e.offer().negotiate(r, query)
+	query, enc, err := e.begin(r)
 	if err != nil {
 		return err
 	}
