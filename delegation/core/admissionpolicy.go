@@ -9,25 +9,26 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 	"github.com/portico-api/portico/handler"
 )
 
 func validatingAdmissionPolicies() registry.Resource {
-	strategy := rules[*admissionv1.ValidatingAdmissionPolicy]{
-		setDefaults: func(p *admissionv1.ValidatingAdmissionPolicy) {
-			orDefault(&p.Spec.FailurePolicy, admissionv1.Fail)
+	strategy := declare.Rules[*admissionv1.ValidatingAdmissionPolicy]{
+		SetDefaults: func(p *admissionv1.ValidatingAdmissionPolicy) {
+			declare.SetDefault(&p.Spec.FailurePolicy, admissionv1.Fail)
 			defaultMatch(p.Spec.MatchConstraints)
 		},
-		create: func(ctx context.Context, p *admissionv1.ValidatingAdmissionPolicy) {
+		Create: func(ctx context.Context, p *admissionv1.ValidatingAdmissionPolicy) {
 			p.Status = admissionv1.ValidatingAdmissionPolicyStatus{}
 			handler.AddWarning(ctx, policiesNotEvaluated)
 		},
-		update: func(ctx context.Context, p, old *admissionv1.ValidatingAdmissionPolicy) {
+		Update: func(ctx context.Context, p, old *admissionv1.ValidatingAdmissionPolicy) {
 			p.Status = old.Status
 			handler.AddWarning(ctx, policiesNotEvaluated)
 		},
-		validate: validateValidatingPolicy,
-	}.strategy()
+		Validate: validateValidatingPolicy,
+	}.Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -39,25 +40,25 @@ func validatingAdmissionPolicies() registry.Resource {
 		NewList:      func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyList{} },
 		Strategy:     strategy,
 		Status:       true,
-		Table: table(func(p *admissionv1.ValidatingAdmissionPolicy) []any {
-			return []any{p.Name, int64(len(p.Spec.Validations)), paramKindCell(p.Spec.ParamKind), age(&p.ObjectMeta)}
-		}, nameColumn(),
-			integerColumn("Validations", "How many validations the policy lists."),
-			column("ParamKind", "The kind of the policy's parameters."), ageColumn()),
+		Table: declare.Table(func(p *admissionv1.ValidatingAdmissionPolicy) []any {
+			return []any{p.Name, int64(len(p.Spec.Validations)), paramKindCell(p.Spec.ParamKind), declare.Age(&p.ObjectMeta)}
+		}, declare.NameColumn(),
+			declare.IntegerColumn("Validations", "How many validations the policy lists."),
+			declare.Column("ParamKind", "The kind of the policy's parameters."), declare.AgeColumn()),
 	}
 }
 
 func mutatingAdmissionPolicies() registry.Resource {
-	strategy := warnOnWrite(rules[*admissionv1.MutatingAdmissionPolicy]{
-		setDefaults: func(p *admissionv1.MutatingAdmissionPolicy) {
-			orDefault(&p.Spec.FailurePolicy, admissionv1.Fail)
+	strategy := warnOnWrite(declare.Rules[*admissionv1.MutatingAdmissionPolicy]{
+		SetDefaults: func(p *admissionv1.MutatingAdmissionPolicy) {
+			declare.SetDefault(&p.Spec.FailurePolicy, admissionv1.Fail)
 			if p.Spec.ReinvocationPolicy == "" {
 				p.Spec.ReinvocationPolicy = admissionv1.NeverReinvocationPolicy
 			}
 			defaultMatch(p.Spec.MatchConstraints)
 		},
-		validate: validateMutatingPolicy,
-	}, policiesNotEvaluated).strategy()
+		Validate: validateMutatingPolicy,
+	}, policiesNotEvaluated).Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -68,22 +69,22 @@ func mutatingAdmissionPolicies() registry.Resource {
 		New:          func() runtime.Object { return &admissionv1.MutatingAdmissionPolicy{} },
 		NewList:      func() runtime.Object { return &admissionv1.MutatingAdmissionPolicyList{} },
 		Strategy:     strategy,
-		Table: table(func(p *admissionv1.MutatingAdmissionPolicy) []any {
-			return []any{p.Name, int64(len(p.Spec.Mutations)), paramKindCell(p.Spec.ParamKind), age(&p.ObjectMeta)}
-		}, nameColumn(),
-			integerColumn("Mutations", "How many mutations the policy lists."),
-			column("ParamKind", "The kind of the policy's parameters."), ageColumn()),
+		Table: declare.Table(func(p *admissionv1.MutatingAdmissionPolicy) []any {
+			return []any{p.Name, int64(len(p.Spec.Mutations)), paramKindCell(p.Spec.ParamKind), declare.Age(&p.ObjectMeta)}
+		}, declare.NameColumn(),
+			declare.IntegerColumn("Mutations", "How many mutations the policy lists."),
+			declare.Column("ParamKind", "The kind of the policy's parameters."), declare.AgeColumn()),
 	}
 }
 
 func validatingAdmissionPolicyBindings() registry.Resource {
-	strategy := warnOnWrite(rules[*admissionv1.ValidatingAdmissionPolicyBinding]{
-		setDefaults: func(b *admissionv1.ValidatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) },
-		validate: func(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
+	strategy := warnOnWrite(declare.Rules[*admissionv1.ValidatingAdmissionPolicyBinding]{
+		SetDefaults: func(b *admissionv1.ValidatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) },
+		Validate: func(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
 			errs := validateBinding(b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources)
 			return append(errs, validateActions(b.Spec.ValidationActions, field.NewPath("spec", "validationActions"))...)
 		},
-	}, policiesNotEvaluated).strategy()
+	}, policiesNotEvaluated).Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -94,19 +95,19 @@ func validatingAdmissionPolicyBindings() registry.Resource {
 		New:          func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBinding{} },
 		NewList:      func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBindingList{} },
 		Strategy:     strategy,
-		Table: table(func(b *admissionv1.ValidatingAdmissionPolicyBinding) []any {
-			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), age(&b.ObjectMeta)}
+		Table: declare.Table(func(b *admissionv1.ValidatingAdmissionPolicyBinding) []any {
+			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), declare.Age(&b.ObjectMeta)}
 		}, policyBindingColumns()...),
 	}
 }
 
 func mutatingAdmissionPolicyBindings() registry.Resource {
-	strategy := warnOnWrite(rules[*admissionv1.MutatingAdmissionPolicyBinding]{
-		setDefaults: func(b *admissionv1.MutatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) },
-		validate: func(b *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
+	strategy := warnOnWrite(declare.Rules[*admissionv1.MutatingAdmissionPolicyBinding]{
+		SetDefaults: func(b *admissionv1.MutatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) },
+		Validate: func(b *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
 			return validateBinding(b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources)
 		},
-	}, policiesNotEvaluated).strategy()
+	}, policiesNotEvaluated).Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -117,21 +118,21 @@ func mutatingAdmissionPolicyBindings() registry.Resource {
 		New:          func() runtime.Object { return &admissionv1.MutatingAdmissionPolicyBinding{} },
 		NewList:      func() runtime.Object { return &admissionv1.MutatingAdmissionPolicyBindingList{} },
 		Strategy:     strategy,
-		Table: table(func(b *admissionv1.MutatingAdmissionPolicyBinding) []any {
-			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), age(&b.ObjectMeta)}
+		Table: declare.Table(func(b *admissionv1.MutatingAdmissionPolicyBinding) []any {
+			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), declare.Age(&b.ObjectMeta)}
 		}, policyBindingColumns()...),
 	}
 }
 
 func policyBindingColumns() []metav1.TableColumnDefinition {
-	return []metav1.TableColumnDefinition{nameColumn(),
-		column("PolicyName", "The policy that is bound."),
-		column("ParamRef", "The parameters of the policy."), ageColumn()}
+	return []metav1.TableColumnDefinition{declare.NameColumn(),
+		declare.Column("PolicyName", "The policy that is bound."),
+		declare.Column("ParamRef", "The parameters of the policy."), declare.AgeColumn()}
 }
 
 func paramKindCell(kind *admissionv1.ParamKind) string {
 	if kind == nil {
-		return unsetCell
+		return declare.UnsetCell
 	}
 	return kind.APIVersion + "/" + kind.Kind
 }
@@ -139,7 +140,7 @@ func paramKindCell(kind *admissionv1.ParamKind) string {
 func paramRefCell(ref *admissionv1.ParamRef) string {
 	switch {
 	case ref == nil:
-		return unsetCell
+		return declare.UnsetCell
 	case ref.Name == "":
 		return metav1.FormatLabelSelector(ref.Selector)
 	case ref.Namespace == "":

@@ -8,15 +8,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 func defaultMatch(m *admissionv1.MatchResources) {
 	if m == nil {
 		return
 	}
-	orDefault(&m.MatchPolicy, admissionv1.Equivalent)
-	orDefault(&m.NamespaceSelector, metav1.LabelSelector{})
-	orDefault(&m.ObjectSelector, metav1.LabelSelector{})
+	declare.SetDefault(&m.MatchPolicy, admissionv1.Equivalent)
+	declare.SetDefault(&m.NamespaceSelector, metav1.LabelSelector{})
+	declare.SetDefault(&m.ObjectSelector, metav1.LabelSelector{})
 	for i := range m.ResourceRules {
 		defaultRule(&m.ResourceRules[i].Rule)
 	}
@@ -36,14 +38,14 @@ func validateValidatingPolicy(p *admissionv1.ValidatingAdmissionPolicy) field.Er
 	for i, v := range p.Spec.Validations {
 		at := spec.Child("validations").Index(i)
 		errs = append(errs, validateExpression(v.Expression, at.Child("expression"))...)
-		errs = append(errs, oneOf(v.Reason, at.Child("reason"), metav1.StatusReasonForbidden, metav1.StatusReasonInvalid,
+		errs = append(errs, declare.OneOf(v.Reason, at.Child("reason"), metav1.StatusReasonForbidden, metav1.StatusReasonInvalid,
 			metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonUnauthorized)...)
 	}
 	seen := make(map[string]bool)
 	for i, a := range p.Spec.AuditAnnotations {
 		at := spec.Child("auditAnnotations").Index(i)
 		errs = append(errs, validateExpression(a.ValueExpression, at.Child("valueExpression"))...)
-		errs = append(errs, invalid(validation.IsQualifiedName(p.Name+"/"+a.Key), at.Child("key"), a.Key)...)
+		errs = append(errs, declare.Invalid(validation.IsQualifiedName(p.Name+"/"+a.Key), at.Child("key"), a.Key)...)
 		if seen[a.Key] {
 			errs = append(errs, field.Duplicate(at.Child("key"), a.Key))
 		}
@@ -55,7 +57,7 @@ func validateValidatingPolicy(p *admissionv1.ValidatingAdmissionPolicy) field.Er
 func validateMutatingPolicy(p *admissionv1.MutatingAdmissionPolicy) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := validatePolicy(p.Spec.ParamKind, p.Spec.MatchConstraints, p.Spec.FailurePolicy, p.Spec.Variables, p.Spec.MatchConditions)
-	errs = append(errs, oneOf(&p.Spec.ReinvocationPolicy, spec.Child("reinvocationPolicy"),
+	errs = append(errs, declare.OneOf(&p.Spec.ReinvocationPolicy, spec.Child("reinvocationPolicy"),
 		admissionv1.NeverReinvocationPolicy, admissionv1.IfNeededReinvocationPolicy)...)
 	if len(p.Spec.Mutations) == 0 {
 		errs = append(errs, field.Required(spec.Child("mutations"), "mutations must contain at least one item"))
@@ -91,7 +93,7 @@ func validateMutation(m admissionv1.Mutation, path *field.Path) field.ErrorList 
 	case "":
 		errs = append(errs, field.Required(path.Child("patchType"), ""))
 	default:
-		errs = append(errs, oneOf(&m.PatchType, path.Child("patchType"), admissionv1.PatchTypeApplyConfiguration, admissionv1.PatchTypeJSONPatch)...)
+		errs = append(errs, declare.OneOf(&m.PatchType, path.Child("patchType"), admissionv1.PatchTypeApplyConfiguration, admissionv1.PatchTypeJSONPatch)...)
 	}
 	return errs
 }
@@ -101,7 +103,7 @@ func validatePolicy(params *admissionv1.ParamKind, match *admissionv1.MatchResou
 	variables []admissionv1.Variable, conditions []admissionv1.MatchCondition,
 ) field.ErrorList {
 	spec := field.NewPath("spec")
-	errs := oneOf(failure, spec.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)
+	errs := declare.OneOf(failure, spec.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)
 	errs = append(errs, validateParamKind(params, spec.Child("paramKind"))...)
 	if match == nil {
 		errs = append(errs, field.Required(spec.Child("matchConstraints"), ""))
@@ -120,7 +122,7 @@ func validatePolicy(params *admissionv1.ParamKind, match *admissionv1.MatchResou
 		case seen[v.Name]:
 			errs = append(errs, field.Duplicate(at.Child("name"), v.Name))
 		default:
-			errs = append(errs, invalid(validation.IsCIdentifier(v.Name), at.Child("name"), v.Name)...)
+			errs = append(errs, declare.Invalid(validation.IsCIdentifier(v.Name), at.Child("name"), v.Name)...)
 		}
 		seen[v.Name] = true
 		errs = append(errs, validateExpression(v.Expression, at.Child("expression"))...)
@@ -145,7 +147,7 @@ func validateParamKind(kind *admissionv1.ParamKind, path *field.Path) field.Erro
 }
 
 func validateMatch(m *admissionv1.MatchResources, path *field.Path) field.ErrorList {
-	errs := oneOf(m.MatchPolicy, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)
+	errs := declare.OneOf(m.MatchPolicy, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)
 	errs = append(errs, validateSelector(m.NamespaceSelector, path.Child("namespaceSelector"))...)
 	errs = append(errs, validateSelector(m.ObjectSelector, path.Child("objectSelector"))...)
 	for _, list := range []struct {
@@ -156,7 +158,7 @@ func validateMatch(m *admissionv1.MatchResources, path *field.Path) field.ErrorL
 			at := path.Child(list.name).Index(i)
 			errs = append(errs, validateRule(&list.rules[i].RuleWithOperations, at)...)
 			for j, name := range list.rules[i].ResourceNames {
-				errs = append(errs, invalid(validation.IsDNS1123Subdomain(name), at.Child("resourceNames").Index(j), name)...)
+				errs = append(errs, declare.Invalid(validation.IsDNS1123Subdomain(name), at.Child("resourceNames").Index(j), name)...)
 			}
 		}
 	}
@@ -169,7 +171,7 @@ func validateBinding(policy string, params *admissionv1.ParamRef, match *admissi
 	if policy == "" {
 		errs = append(errs, field.Required(spec.Child("policyName"), ""))
 	} else {
-		errs = append(errs, invalid(validation.IsDNS1123Subdomain(policy), spec.Child("policyName"), policy)...)
+		errs = append(errs, declare.Invalid(validation.IsDNS1123Subdomain(policy), spec.Child("policyName"), policy)...)
 	}
 	if match != nil {
 		errs = append(errs, validateMatch(match, spec.Child("matchResources"))...)
@@ -184,13 +186,13 @@ func validateBinding(policy string, params *admissionv1.ParamRef, match *admissi
 	case params.Name == "" && params.Selector == nil:
 		errs = append(errs, field.Required(at, "one of name or selector must be specified"))
 	case params.Name != "":
-		errs = append(errs, invalid(validation.IsDNS1123Subdomain(params.Name), at.Child("name"), params.Name)...)
+		errs = append(errs, declare.Invalid(validation.IsDNS1123Subdomain(params.Name), at.Child("name"), params.Name)...)
 	}
 	errs = append(errs, validateSelector(params.Selector, at.Child("selector"))...)
 	if params.ParameterNotFoundAction == nil {
 		return append(errs, field.Required(at.Child("parameterNotFoundAction"), ""))
 	}
-	return append(errs, oneOf(params.ParameterNotFoundAction, at.Child("parameterNotFoundAction"), admissionv1.DenyAction, admissionv1.AllowAction)...)
+	return append(errs, declare.OneOf(params.ParameterNotFoundAction, at.Child("parameterNotFoundAction"), admissionv1.DenyAction, admissionv1.AllowAction)...)
 }
 
 func validateActions(actions []admissionv1.ValidationAction, path *field.Path) field.ErrorList {
@@ -200,7 +202,7 @@ func validateActions(actions []admissionv1.ValidationAction, path *field.Path) f
 	var errs field.ErrorList
 	seen := make(map[admissionv1.ValidationAction]bool)
 	for i, action := range actions {
-		errs = append(errs, oneOf(&action, path.Index(i), admissionv1.Deny, admissionv1.Warn, admissionv1.Audit)...)
+		errs = append(errs, declare.OneOf(&action, path.Index(i), admissionv1.Deny, admissionv1.Warn, admissionv1.Audit)...)
 		if seen[action] {
 			errs = append(errs, field.Duplicate(path.Index(i), action))
 		}

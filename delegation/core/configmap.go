@@ -10,16 +10,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 // maxDataBytes bounds the payload of one config map or secret.
 const maxDataBytes = 1 << 20
 
 func configMaps() registry.Resource {
-	strategy := rules[*corev1.ConfigMap]{
-		validate:       validateConfigMap,
-		validateUpdate: validateConfigMapUpdate,
-	}.strategy()
+	strategy := declare.Rules[*corev1.ConfigMap]{
+		Validate:       validateConfigMap,
+		ValidateUpdate: validateConfigMapUpdate,
+	}.Strategy()
 	strategy.AllowUnconditionalUpdate = true
 	return registry.Resource{
 		GroupVersion: corev1.SchemeGroupVersion,
@@ -31,9 +32,9 @@ func configMaps() registry.Resource {
 		New:          func() runtime.Object { return &corev1.ConfigMap{} },
 		NewList:      func() runtime.Object { return &corev1.ConfigMapList{} },
 		Strategy:     strategy,
-		Table: table(func(cm *corev1.ConfigMap) []any {
-			return []any{cm.Name, int64(len(cm.Data) + len(cm.BinaryData)), age(&cm.ObjectMeta)}
-		}, nameColumn(), column("Data", corev1.ConfigMap{}.SwaggerDoc()["data"]), ageColumn()),
+		Table: declare.Table(func(cm *corev1.ConfigMap) []any {
+			return []any{cm.Name, int64(len(cm.Data) + len(cm.BinaryData)), declare.Age(&cm.ObjectMeta)}
+		}, declare.NameColumn(), declare.Column("Data", corev1.ConfigMap{}.SwaggerDoc()["data"]), declare.AgeColumn()),
 	}
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 )
 
-// controller is one thing the unit keeps doing; started is called when the server may be called ready.
-type controller struct {
+// runner is one thing the unit keeps doing; started is called when the server may be called ready.
+type runner struct {
 	name string
 	run  func(ctx context.Context, started func()) error
 }
@@ -13,7 +13,7 @@ type controller struct {
 // addControllers adds what runs behind the API. Each reads the caches in this process; those that
 // write go through the registry like any client.
 func (s *Server) addControllers(cfg Config) error {
-	controllers := []controller{
+	runners := []runner{
 		{"start-namespace-lifecycle-index", s.lifecycle.Run},
 		{"start-service-index", s.services.Run},
 		{"start-system-namespaces-controller", s.namespaces.Run},
@@ -22,17 +22,17 @@ func (s *Server) addControllers(cfg Config) error {
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
 	}
 	if cfg.Trust != nil {
-		controllers = append(controllers,
-			controller{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run},
-			controller{"start-root-ca-publisher", newRootCAs(s.stores.namespaces, s.stores.configMaps, cfg.Trust).Run})
+		runners = append(runners,
+			runner{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run},
+			runner{"start-root-ca-publisher", newRootCAs(s.stores.namespaces, s.stores.configMaps, cfg.Trust).Run})
 	}
 	if cfg.RBAC != nil {
-		controllers = append(controllers, controller{"start-rbac-index", func(ctx context.Context, started func()) error {
+		runners = append(runners, runner{"start-rbac-index", func(ctx context.Context, started func()) error {
 			return FeedRBAC(ctx, cfg.RBAC, s.stores.rbac, started)
 		}})
 	}
-	for _, c := range controllers {
-		if err := s.AddController(c.name, c.run); err != nil {
+	for _, r := range runners {
+		if err := s.AddController(r.name, r.run); err != nil {
 			return err
 		}
 	}

@@ -52,6 +52,7 @@ type Server struct {
 	stores     *stores
 	services   *Services
 	lifecycle  *NamespaceLifecycle
+	admission  registry.Admission
 	namespaces *systemNamespaces
 }
 
@@ -80,7 +81,8 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		return nil, fmt.Errorf("opening namespaces: %w", err)
 	}
 	lifecycle := newNamespaceLifecycle(namespaces, guard)
-	cfg.Registry.Admission = lifecycle
+	admission := registry.Chain{lifecycle}
+	cfg.Registry.Admission = admission
 	stores, err := openStores(ctx, cfg, namespaces)
 	if err != nil {
 		return nil, err
@@ -90,6 +92,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		stores:           stores,
 		services:         newServices(stores.services, stores.endpointSlices, stores.endpoints),
 		lifecycle:        lifecycle,
+		admission:        admission,
 		namespaces:       newSystemNamespaces(namespaces),
 	}
 	if err := s.installGroups(cfg, generic); err != nil {
@@ -104,8 +107,8 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 // Services is where services really are, for whoever connects to them.
 func (s *Server) Services() *Services { return s.services }
 
-// Admission is the namespace lifecycle, for namespaced resources of other units.
-func (s *Server) Admission() registry.Admission { return s.lifecycle }
+// Admission is what every resource of this unit but namespaces is asked by, for resources of other units.
+func (s *Server) Admission() registry.Admission { return s.admission }
 
 // installGroups installs the groups in the order in which discovery lists them (contract 8.1).
 func (s *Server) installGroups(cfg Config, generic *delegation.Config) error {

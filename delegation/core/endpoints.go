@@ -11,13 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 func endpoints() registry.Resource {
-	strategy := rules[*corev1.Endpoints]{
-		setDefaults: defaultEndpoints,
-		validate:    validateEndpoints,
-	}.strategy()
+	strategy := declare.Rules[*corev1.Endpoints]{
+		SetDefaults: defaultEndpoints,
+		Validate:    validateEndpoints,
+	}.Strategy()
 	strategy.AllowUnconditionalUpdate = true
 	strategy.AllowCreateOnUpdate = true
 	return registry.Resource{
@@ -31,9 +32,9 @@ func endpoints() registry.Resource {
 		New:          func() runtime.Object { return &corev1.Endpoints{} },
 		NewList:      func() runtime.Object { return &corev1.EndpointsList{} },
 		Strategy:     strategy,
-		Table: table(func(e *corev1.Endpoints) []any {
-			return []any{e.Name, endpointsCell(e.Subsets), age(&e.ObjectMeta)}
-		}, nameColumn(), column("Endpoints", corev1.Endpoints{}.SwaggerDoc()["subsets"]), ageColumn()),
+		Table: declare.Table(func(e *corev1.Endpoints) []any {
+			return []any{e.Name, endpointsCell(e.Subsets), declare.Age(&e.ObjectMeta)}
+		}, declare.NameColumn(), declare.Column("Endpoints", corev1.Endpoints{}.SwaggerDoc()["subsets"]), declare.AgeColumn()),
 	}
 }
 
@@ -64,7 +65,7 @@ func validateEndpoints(e *corev1.Endpoints) field.ErrorList {
 		for j, port := range subset.Ports {
 			at := path.Child("ports").Index(j)
 			errs = append(errs, validatePortName(port.Name, len(subset.Ports) > 1, names, at.Child("name"))...)
-			errs = append(errs, invalid(validation.IsValidPortNum(int(port.Port)), at.Child("port"), port.Port)...)
+			errs = append(errs, declare.Invalid(validation.IsValidPortNum(int(port.Port)), at.Child("port"), port.Port)...)
 			errs = append(errs, validateProtocol(port.Protocol, at.Child("protocol"))...)
 			errs = append(errs, validateAppProtocol(port.AppProtocol, at.Child("appProtocol"))...)
 		}
@@ -75,7 +76,7 @@ func validateEndpoints(e *corev1.Endpoints) field.ErrorList {
 func validateEndpointAddress(address corev1.EndpointAddress, path *field.Path) field.ErrorList {
 	errs := validateEndpointIP(address.IP, path.Child("ip"))
 	if address.Hostname != "" {
-		errs = append(errs, invalid(validation.IsDNS1123Label(address.Hostname), path.Child("hostname"), address.Hostname)...)
+		errs = append(errs, declare.Invalid(validation.IsDNS1123Label(address.Hostname), path.Child("hostname"), address.Hostname)...)
 	}
 	return errs
 }
@@ -94,7 +95,7 @@ func endpointsCell(subsets []corev1.EndpointSubset) string {
 			}
 		}
 	}
-	return firstOf(all, shown, noneCell)
+	return firstOf(all, shown, declare.NoneCell)
 }
 
 // firstOf joins the first n values, and tells how many follow.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 // Bounds of one slice; a service with more endpoints has several slices.
@@ -24,11 +25,11 @@ const (
 )
 
 func endpointSlices() registry.Resource {
-	strategy := rules[*discoveryv1.EndpointSlice]{
-		setDefaults:    defaultEndpointSlice,
-		validate:       validateEndpointSlice,
-		validateUpdate: validateEndpointSliceUpdate,
-	}.strategy()
+	strategy := declare.Rules[*discoveryv1.EndpointSlice]{
+		SetDefaults:    defaultEndpointSlice,
+		Validate:       validateEndpointSlice,
+		ValidateUpdate: validateEndpointSliceUpdate,
+	}.Strategy()
 	strategy.Generation = true
 	strategy.AllowUnconditionalUpdate = true
 	return registry.Resource{
@@ -40,13 +41,13 @@ func endpointSlices() registry.Resource {
 		New:          func() runtime.Object { return &discoveryv1.EndpointSlice{} },
 		NewList:      func() runtime.Object { return &discoveryv1.EndpointSliceList{} },
 		Strategy:     strategy,
-		Table: table(func(s *discoveryv1.EndpointSlice) []any {
-			return []any{s.Name, string(s.AddressType), slicePortsCell(s.Ports), sliceEndpointsCell(s.Endpoints), age(&s.ObjectMeta)}
-		}, nameColumn(),
-			column("AddressType", discoveryv1.EndpointSlice{}.SwaggerDoc()["addressType"]),
-			column("Ports", discoveryv1.EndpointSlice{}.SwaggerDoc()["ports"]),
-			column("Endpoints", discoveryv1.EndpointSlice{}.SwaggerDoc()["endpoints"]),
-			ageColumn()),
+		Table: declare.Table(func(s *discoveryv1.EndpointSlice) []any {
+			return []any{s.Name, string(s.AddressType), slicePortsCell(s.Ports), sliceEndpointsCell(s.Endpoints), declare.Age(&s.ObjectMeta)}
+		}, declare.NameColumn(),
+			declare.Column("AddressType", discoveryv1.EndpointSlice{}.SwaggerDoc()["addressType"]),
+			declare.Column("Ports", discoveryv1.EndpointSlice{}.SwaggerDoc()["ports"]),
+			declare.Column("Endpoints", discoveryv1.EndpointSlice{}.SwaggerDoc()["endpoints"]),
+			declare.AgeColumn()),
 	}
 }
 
@@ -97,10 +98,10 @@ func validateSliceEndpoint(e *discoveryv1.Endpoint, kind discoveryv1.AddressType
 		errs = append(errs, validateSliceAddress(address, kind, addresses.Index(i))...)
 	}
 	if e.Hostname != nil {
-		errs = append(errs, invalid(validation.IsDNS1123Label(*e.Hostname), path.Child("hostname"), *e.Hostname)...)
+		errs = append(errs, declare.Invalid(validation.IsDNS1123Label(*e.Hostname), path.Child("hostname"), *e.Hostname)...)
 	}
 	if e.NodeName != nil {
-		errs = append(errs, invalid(apivalidation.NameIsDNSSubdomain(*e.NodeName, false), path.Child("nodeName"), *e.NodeName)...)
+		errs = append(errs, declare.Invalid(apivalidation.NameIsDNSSubdomain(*e.NodeName, false), path.Child("nodeName"), *e.NodeName)...)
 	}
 	return append(errs, validateLabels(e.DeprecatedTopology, path.Child("deprecatedTopology"))...)
 }
@@ -140,7 +141,7 @@ func validateSlicePorts(ports []discoveryv1.EndpointPort, path *field.Path) fiel
 			errs = append(errs, validateProtocol(*port.Protocol, at.Child("protocol"))...)
 		}
 		if port.Port != nil {
-			errs = append(errs, invalid(validation.IsValidPortNum(int(*port.Port)), at.Child("port"), *port.Port)...)
+			errs = append(errs, declare.Invalid(validation.IsValidPortNum(int(*port.Port)), at.Child("port"), *port.Port)...)
 		}
 		errs = append(errs, validateAppProtocol(port.AppProtocol, at.Child("appProtocol"))...)
 	}
@@ -153,7 +154,7 @@ func validateEndpointSliceUpdate(s, old *discoveryv1.EndpointSlice) field.ErrorL
 
 func slicePortsCell(ports []discoveryv1.EndpointPort) string {
 	if len(ports) == 0 {
-		return unsetCell
+		return declare.UnsetCell
 	}
 	all := make([]string, len(ports))
 	for i, port := range ports {
@@ -162,16 +163,16 @@ func slicePortsCell(ports []discoveryv1.EndpointPort) string {
 			all[i] = strconv.Itoa(int(*port.Port))
 		}
 	}
-	return firstOf(all, 3, unsetCell)
+	return firstOf(all, 3, declare.UnsetCell)
 }
 
 func sliceEndpointsCell(endpoints []discoveryv1.Endpoint) string {
 	if len(endpoints) == 0 {
-		return unsetCell
+		return declare.UnsetCell
 	}
 	all := make([]string, len(endpoints))
 	for i, endpoint := range endpoints {
 		all[i] = strings.Join(endpoint.Addresses, ",")
 	}
-	return firstOf(all, 3, unsetCell)
+	return firstOf(all, 3, declare.UnsetCell)
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 // Bounds of an event that carries an eventTime.
@@ -24,7 +25,7 @@ const (
 
 // events are kept for ttl after their last write.
 func events(ttl time.Duration) registry.Resource {
-	strategy := rules[*corev1.Event]{validate: validateEvent}.strategy()
+	strategy := declare.Rules[*corev1.Event]{Validate: validateEvent}.Strategy()
 	strategy.AllowUnconditionalUpdate = true
 	strategy.AllowCreateOnUpdate = true
 	strategy.TTL = ttl
@@ -45,17 +46,17 @@ func events(ttl time.Duration) registry.Resource {
 		New:          func() runtime.Object { return &corev1.Event{} },
 		NewList:      func() runtime.Object { return &corev1.EventList{} },
 		Strategy:     strategy,
-		Table: table(eventCells,
-			column("Last Seen", corev1.Event{}.SwaggerDoc()["lastTimestamp"]),
-			column("Type", corev1.Event{}.SwaggerDoc()["type"]),
-			column("Reason", corev1.Event{}.SwaggerDoc()["reason"]),
-			column("Object", corev1.Event{}.SwaggerDoc()["involvedObject"]),
-			wide(column("Subobject", corev1.ObjectReference{}.SwaggerDoc()["fieldPath"])),
-			wide(column("Source", corev1.Event{}.SwaggerDoc()["source"])),
-			column("Message", corev1.Event{}.SwaggerDoc()["message"]),
-			wide(column("First Seen", corev1.Event{}.SwaggerDoc()["firstTimestamp"])),
-			wide(column("Count", corev1.Event{}.SwaggerDoc()["count"])),
-			wide(nameColumn())),
+		Table: declare.Table(eventCells,
+			declare.Column("Last Seen", corev1.Event{}.SwaggerDoc()["lastTimestamp"]),
+			declare.Column("Type", corev1.Event{}.SwaggerDoc()["type"]),
+			declare.Column("Reason", corev1.Event{}.SwaggerDoc()["reason"]),
+			declare.Column("Object", corev1.Event{}.SwaggerDoc()["involvedObject"]),
+			declare.Wide(declare.Column("Subobject", corev1.ObjectReference{}.SwaggerDoc()["fieldPath"])),
+			declare.Wide(declare.Column("Source", corev1.Event{}.SwaggerDoc()["source"])),
+			declare.Column("Message", corev1.Event{}.SwaggerDoc()["message"]),
+			declare.Wide(declare.Column("First Seen", corev1.Event{}.SwaggerDoc()["firstTimestamp"])),
+			declare.Wide(declare.Column("Count", corev1.Event{}.SwaggerDoc()["count"])),
+			declare.Wide(declare.NameColumn())),
 	}
 }
 
@@ -110,7 +111,7 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 	if e.ReportingController == "" {
 		errs = append(errs, field.Required(field.NewPath("reportingComponent"), ""))
 	} else {
-		errs = append(errs, invalid(validation.IsQualifiedName(e.ReportingController), field.NewPath("reportingComponent"), e.ReportingController)...)
+		errs = append(errs, declare.Invalid(validation.IsQualifiedName(e.ReportingController), field.NewPath("reportingComponent"), e.ReportingController)...)
 	}
 	errs = append(errs, requiredText(e.ReportingInstance, field.NewPath("reportingInstance"))...)
 	errs = append(errs, requiredText(e.Action, field.NewPath("action"))...)
@@ -132,16 +133,16 @@ func requiredText(text string, path *field.Path) field.ErrorList {
 }
 
 func eventCells(e *corev1.Event) []any {
-	first := since(e.FirstTimestamp.Time)
+	first := declare.Since(e.FirstTimestamp.Time)
 	if e.FirstTimestamp.IsZero() {
-		first = since(e.EventTime.Time)
+		first = declare.Since(e.EventTime.Time)
 	}
-	last, count := since(e.LastTimestamp.Time), max(e.Count, 1)
+	last, count := declare.Since(e.LastTimestamp.Time), max(e.Count, 1)
 	if e.LastTimestamp.IsZero() {
 		last = first
 	}
 	if e.Series != nil {
-		last, count = since(e.Series.LastObservedTime.Time), e.Series.Count
+		last, count = declare.Since(e.Series.LastObservedTime.Time), e.Series.Count
 	}
 	object := e.InvolvedObject.Name
 	if kind := e.InvolvedObject.Kind; kind != "" {

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -59,8 +60,11 @@ func LookedAtAgain(ending, left []string) int {
 	for _, name := range left {
 		d.note(name, false)
 	}
-	queue := newWorkQueue("test", nil)
-	defer queue.queue.ShutDown()
+	queue := controller.NewQueue("test", nil)
 	d.lookAgain(queue)
-	return queue.queue.Len()
+	waiting := queue.Len()
+	ended, end := context.WithCancel(context.Background())
+	end()
+	_ = queue.Run(ended, 0) // ends what the queue runs
+	return waiting
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 // Flow schemas and priority levels are stored for the extension API servers behind this one, whose
@@ -20,19 +21,19 @@ import (
 const defaultMatchingPrecedence = 1000
 
 func flowSchemas() registry.Resource {
-	strategy := rules[*flowcontrolv1.FlowSchema]{
-		setDefaults: func(s *flowcontrolv1.FlowSchema) {
+	strategy := declare.Rules[*flowcontrolv1.FlowSchema]{
+		SetDefaults: func(s *flowcontrolv1.FlowSchema) {
 			if s.Spec.MatchingPrecedence == 0 {
 				s.Spec.MatchingPrecedence = defaultMatchingPrecedence
 			}
 		},
-		create: func(_ context.Context, s *flowcontrolv1.FlowSchema) { s.Status = flowcontrolv1.FlowSchemaStatus{} },
-		update: func(_ context.Context, s, old *flowcontrolv1.FlowSchema) { s.Status = old.Status },
-		validate: func(s *flowcontrolv1.FlowSchema) field.ErrorList {
+		Create: func(_ context.Context, s *flowcontrolv1.FlowSchema) { s.Status = flowcontrolv1.FlowSchemaStatus{} },
+		Update: func(_ context.Context, s, old *flowcontrolv1.FlowSchema) { s.Status = old.Status },
+		Validate: func(s *flowcontrolv1.FlowSchema) field.ErrorList {
 			return append(validateFlowSchema(s), validateFlowSchemaStatus(s)...)
 		},
-		validateStatus: func(s, _ *flowcontrolv1.FlowSchema) field.ErrorList { return validateFlowSchemaStatus(s) },
-	}.strategy()
+		ValidateStatus: func(s, _ *flowcontrolv1.FlowSchema) field.ErrorList { return validateFlowSchemaStatus(s) },
+	}.Strategy()
 	strategy.Generation = true
 	strategy.AllowUnconditionalUpdate = true
 	return registry.Resource{
@@ -44,17 +45,17 @@ func flowSchemas() registry.Resource {
 		NewList:      func() runtime.Object { return &flowcontrolv1.FlowSchemaList{} },
 		Strategy:     strategy,
 		Status:       true,
-		Table: table(flowSchemaCells, nameColumn(),
-			column("PriorityLevel", flowcontrolv1.FlowSchemaSpec{}.SwaggerDoc()["priorityLevelConfiguration"]),
-			integerColumn("MatchingPrecedence", flowcontrolv1.FlowSchemaSpec{}.SwaggerDoc()["matchingPrecedence"]),
-			column("DistinguisherMethod", flowcontrolv1.FlowSchemaSpec{}.SwaggerDoc()["distinguisherMethod"]),
-			ageColumn(),
-			column("MissingPL", "Whether the priority level that the schema refers to is missing.")),
+		Table: declare.Table(flowSchemaCells, declare.NameColumn(),
+			declare.Column("PriorityLevel", flowcontrolv1.FlowSchemaSpec{}.SwaggerDoc()["priorityLevelConfiguration"]),
+			declare.IntegerColumn("MatchingPrecedence", flowcontrolv1.FlowSchemaSpec{}.SwaggerDoc()["matchingPrecedence"]),
+			declare.Column("DistinguisherMethod", flowcontrolv1.FlowSchemaSpec{}.SwaggerDoc()["distinguisherMethod"]),
+			declare.AgeColumn(),
+			declare.Column("MissingPL", "Whether the priority level that the schema refers to is missing.")),
 	}
 }
 
 func flowSchemaCells(s *flowcontrolv1.FlowSchema) []any {
-	method := noneCell
+	method := declare.NoneCell
 	if s.Spec.DistinguisherMethod != nil {
 		method = string(s.Spec.DistinguisherMethod.Type)
 	}
@@ -64,7 +65,7 @@ func flowSchemaCells(s *flowcontrolv1.FlowSchema) []any {
 			missing = string(condition.Status)
 		}
 	}
-	return []any{s.Name, s.Spec.PriorityLevelConfiguration.Name, int64(s.Spec.MatchingPrecedence), method, age(&s.ObjectMeta), missing}
+	return []any{s.Name, s.Spec.PriorityLevelConfiguration.Name, int64(s.Spec.MatchingPrecedence), method, declare.Age(&s.ObjectMeta), missing}
 }
 
 func validateFlowSchema(s *flowcontrolv1.FlowSchema) field.ErrorList {
@@ -78,14 +79,14 @@ func validateFlowSchema(s *flowcontrolv1.FlowSchema) field.ErrorList {
 		errs = append(errs, field.Invalid(spec.Child("matchingPrecedence"), precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
 	}
 	if method := s.Spec.DistinguisherMethod; method != nil {
-		errs = append(errs, oneOf(&method.Type, spec.Child("distinguisherMethod", "type"),
+		errs = append(errs, declare.OneOf(&method.Type, spec.Child("distinguisherMethod", "type"),
 			flowcontrolv1.FlowDistinguisherMethodByUserType, flowcontrolv1.FlowDistinguisherMethodByNamespaceType)...)
 	}
 	level := s.Spec.PriorityLevelConfiguration.Name
 	if at := spec.Child("priorityLevelConfiguration", "name"); level == "" {
 		errs = append(errs, field.Required(at, "must reference a priority level"))
 	} else {
-		errs = append(errs, invalid(validation.IsDNS1123Subdomain(level), at, level)...)
+		errs = append(errs, declare.Invalid(validation.IsDNS1123Subdomain(level), at, level)...)
 	}
 	for i := range s.Spec.Rules {
 		errs = append(errs, validateFlowRule(&s.Spec.Rules[i], spec.Child("rules").Index(i))...)
@@ -117,7 +118,7 @@ func validateFlowRule(r *flowcontrolv1.PolicyRulesWithSubjects, path *field.Path
 		}
 		for j, namespace := range rule.Namespaces {
 			if namespace != flowcontrolv1.NamespaceEvery {
-				errs = append(errs, invalid(validation.IsDNS1123Label(namespace), at.Child("namespaces").Index(j), namespace)...)
+				errs = append(errs, declare.Invalid(validation.IsDNS1123Label(namespace), at.Child("namespaces").Index(j), namespace)...)
 			}
 		}
 	}
@@ -175,7 +176,7 @@ func validateFlowSubject(s *flowcontrolv1.Subject, path *field.Path) field.Error
 			errs = append(errs, field.Forbidden(path.Child(member.name), fmt.Sprintf("%s is forbidden when subject kind is not '%s'", member.name, member.kind)))
 		}
 	}
-	errs = append(errs, oneOf(&s.Kind, path.Child("kind"), flowcontrolv1.SubjectKindUser, flowcontrolv1.SubjectKindGroup, flowcontrolv1.SubjectKindServiceAccount)...)
+	errs = append(errs, declare.OneOf(&s.Kind, path.Child("kind"), flowcontrolv1.SubjectKindUser, flowcontrolv1.SubjectKindGroup, flowcontrolv1.SubjectKindServiceAccount)...)
 	required := func(value string, at *field.Path) {
 		if value == "" {
 			errs = append(errs, field.Required(at, ""))

@@ -6,10 +6,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 func leases() registry.Resource {
-	strategy := rules[*coordinationv1.Lease]{validate: validateLease}.strategy()
+	strategy := declare.Rules[*coordinationv1.Lease]{Validate: validateLease}.Strategy()
 	// Clients of leader election write what they read or lose: an update without a
 	// resourceVersion would let two of them lead.
 	strategy.AllowUnconditionalUpdate = false
@@ -23,13 +24,13 @@ func leases() registry.Resource {
 		New:          func() runtime.Object { return &coordinationv1.Lease{} },
 		NewList:      func() runtime.Object { return &coordinationv1.LeaseList{} },
 		Strategy:     strategy,
-		Table: table(func(l *coordinationv1.Lease) []any {
+		Table: declare.Table(func(l *coordinationv1.Lease) []any {
 			holder := ""
 			if l.Spec.HolderIdentity != nil {
 				holder = *l.Spec.HolderIdentity
 			}
-			return []any{l.Name, holder, age(&l.ObjectMeta)}
-		}, nameColumn(), column("Holder", coordinationv1.LeaseSpec{}.SwaggerDoc()["holderIdentity"]), ageColumn()),
+			return []any{l.Name, holder, declare.Age(&l.ObjectMeta)}
+		}, declare.NameColumn(), declare.Column("Holder", coordinationv1.LeaseSpec{}.SwaggerDoc()["holderIdentity"]), declare.AgeColumn()),
 	}
 }
 

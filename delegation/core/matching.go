@@ -10,6 +10,8 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 // This file holds what webhook configurations and admission policies share: which requests they match.
@@ -23,25 +25,11 @@ func defaultRule(r *admissionv1.Rule) {
 	}
 }
 
-func orDefault[T any](value **T, preset T) {
-	if *value == nil {
-		*value = &preset
-	}
-}
-
 func validateSelector(selector *metav1.LabelSelector, path *field.Path) field.ErrorList {
 	if selector == nil {
 		return nil
 	}
 	return metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path)
-}
-
-// oneOf checks a value with a known set of values; what is nil has been defaulted or may be left out.
-func oneOf[T ~string](value *T, path *field.Path, known ...T) field.ErrorList {
-	if value == nil || slices.Contains(known, *value) {
-		return nil
-	}
-	return field.ErrorList{field.NotSupported(path, *value, known)}
 }
 
 func validateRule(r *admissionv1.RuleWithOperations, path *field.Path) field.ErrorList {
@@ -54,7 +42,7 @@ func validateRule(r *admissionv1.RuleWithOperations, path *field.Path) field.Err
 		if operation == admissionv1.OperationAll && len(r.Operations) > 1 {
 			errs = append(errs, field.Invalid(at, operation, "if '*' is present, must not specify other operations"))
 		}
-		errs = append(errs, oneOf(&operation, at, admissionv1.OperationAll, admissionv1.Create, admissionv1.Update, admissionv1.Delete, admissionv1.Connect)...)
+		errs = append(errs, declare.OneOf(&operation, at, admissionv1.OperationAll, admissionv1.Create, admissionv1.Update, admissionv1.Delete, admissionv1.Connect)...)
 	}
 	errs = append(errs, validatePatterns(r.APIGroups, path.Child("apiGroups"))...)
 	errs = append(errs, validatePatterns(r.APIVersions, path.Child("apiVersions"))...)
@@ -64,7 +52,7 @@ func validateRule(r *admissionv1.RuleWithOperations, path *field.Path) field.Err
 		}
 	}
 	errs = append(errs, validateResourcePatterns(r.Resources, path.Child("resources"))...)
-	return append(errs, oneOf(r.Scope, path.Child("scope"), admissionv1.ClusterScope, admissionv1.NamespacedScope, admissionv1.AllScopes)...)
+	return append(errs, declare.OneOf(r.Scope, path.Child("scope"), admissionv1.ClusterScope, admissionv1.NamespacedScope, admissionv1.AllScopes)...)
 }
 
 func validatePatterns(patterns []string, path *field.Path) field.ErrorList {
@@ -126,7 +114,7 @@ func validateMatchConditions(conditions []admissionv1.MatchCondition, path *fiel
 		case seen[condition.Name]:
 			errs = append(errs, field.Duplicate(at.Child("name"), condition.Name))
 		default:
-			errs = append(errs, invalid(validation.IsQualifiedName(condition.Name), at.Child("name"), condition.Name)...)
+			errs = append(errs, declare.Invalid(validation.IsQualifiedName(condition.Name), at.Child("name"), condition.Name)...)
 		}
 		seen[condition.Name] = true
 	}

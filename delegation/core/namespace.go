@@ -12,17 +12,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 	"github.com/portico-api/portico/handler/rest"
 )
 
 func namespaces() registry.Resource {
-	strategy := rules[*corev1.Namespace]{
-		create:         createNamespace,
-		update:         updateNamespace,
-		updateStatus:   updateNamespaceStatus,
-		validate:       validateNamespace,
-		validateStatus: validateNamespaceStatus,
-	}.strategy()
+	strategy := declare.Rules[*corev1.Namespace]{
+		Create:         createNamespace,
+		Update:         updateNamespace,
+		UpdateStatus:   updateNamespaceStatus,
+		Validate:       validateNamespace,
+		ValidateStatus: validateNamespaceStatus,
+	}.Strategy()
 	strategy.AllowUnconditionalUpdate = true
 	strategy.ValidateName = dns1123Label
 	strategy.FieldNames = []string{"status.phase"}
@@ -39,9 +40,9 @@ func namespaces() registry.Resource {
 		NewList:      func() runtime.Object { return &corev1.NamespaceList{} },
 		Strategy:     strategy,
 		Status:       true,
-		Table: table(func(n *corev1.Namespace) []any {
-			return []any{n.Name, string(n.Status.Phase), age(&n.ObjectMeta)}
-		}, nameColumn(), column("Status", corev1.NamespaceStatus{}.SwaggerDoc()["phase"]), ageColumn()),
+		Table: declare.Table(func(n *corev1.Namespace) []any {
+			return []any{n.Name, string(n.Status.Phase), declare.Age(&n.ObjectMeta)}
+		}, declare.NameColumn(), declare.Column("Status", corev1.NamespaceStatus{}.SwaggerDoc()["phase"]), declare.AgeColumn()),
 	}
 }
 
@@ -134,7 +135,7 @@ func validateNamespace(n *corev1.Namespace) field.ErrorList {
 		if finalizer == corev1.FinalizerKubernetes {
 			continue
 		}
-		errs = append(errs, invalid(validation.IsQualifiedName(name), path, name)...)
+		errs = append(errs, declare.Invalid(validation.IsQualifiedName(name), path, name)...)
 		if !slices.Contains([]byte(name), '/') {
 			errs = append(errs, field.Invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified"))
 		}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/rest"
 )
@@ -70,19 +71,19 @@ func newNamespaceDeletion(s *stores, cfg Config) *namespaceDeletion {
 
 // Run follows the namespaces until ctx ends.
 func (d *namespaceDeletion) Run(ctx context.Context, started func()) error {
-	queue := newWorkQueue("namespace-deletion", d.delete)
+	queue := controller.NewQueue("namespace-deletion", d.delete)
 	if d.subscribe != nil {
 		d.subscribe(func() { d.lookAgain(queue) })
 	}
-	return runAll(ctx,
-		func(ctx context.Context) error { return queue.run(ctx, namespaceDeletionWorkers) },
+	return controller.RunAll(ctx,
+		func(ctx context.Context) error { return queue.Run(ctx, namespaceDeletionWorkers) },
 		func(ctx context.Context) error {
 			return d.namespaces.Follow(ctx, func(change registry.Change) {
 				n := change.Object.(*corev1.Namespace)
 				ends := !change.Deleted && !n.DeletionTimestamp.IsZero()
 				d.note(n.Name, ends)
 				if ends {
-					queue.add(n.Name)
+					queue.Add(n.Name)
 				}
 			}, started)
 		},
@@ -100,11 +101,11 @@ func (d *namespaceDeletion) note(name string, ends bool) {
 }
 
 // lookAgain has every namespace that is ending looked at without waiting for its time.
-func (d *namespaceDeletion) lookAgain(queue *workQueue) {
+func (d *namespaceDeletion) lookAgain(queue *controller.Queue) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for name := range d.ending {
-		queue.add(name)
+		queue.Add(name)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -87,13 +88,13 @@ func newRootCAs(namespaces, configMaps *registry.Store, trust TrustSource) *name
 
 // Run looks at each namespace that is new, and again at those whose object was changed.
 func (f *namespaceFurniture) Run(ctx context.Context, started func()) error {
-	queue := newWorkQueue(f.name, f.furnish)
-	return runAll(ctx,
-		func(ctx context.Context) error { return queue.run(ctx, 1) },
+	queue := controller.NewQueue(f.name, f.furnish)
+	return controller.RunAll(ctx,
+		func(ctx context.Context) error { return queue.Run(ctx, 1) },
 		func(ctx context.Context) error {
 			return f.namespaces.Follow(ctx, func(change registry.Change) {
 				if namespace := change.Object.(*corev1.Namespace); change.Old == nil && !change.Deleted && !terminating(namespace) {
-					queue.add(namespace.Name)
+					queue.Add(namespace.Name)
 				}
 			}, started)
 		},
@@ -102,7 +103,7 @@ func (f *namespaceFurniture) Run(ctx context.Context, started func()) error {
 				// What is new is ours or is looked at when its namespace is.
 				object, err := meta.Accessor(change.Object)
 				if err == nil && (change.Deleted || change.Old != nil) {
-					queue.add(object.GetNamespace())
+					queue.Add(object.GetNamespace())
 				}
 			}, func() {})
 		},
@@ -110,7 +111,7 @@ func (f *namespaceFurniture) Run(ctx context.Context, started func()) error {
 	)
 }
 
-func (f *namespaceFurniture) refurnish(ctx context.Context, queue *workQueue) error {
+func (f *namespaceFurniture) refurnish(ctx context.Context, queue *controller.Queue) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -122,7 +123,7 @@ func (f *namespaceFurniture) refurnish(ctx context.Context, queue *workQueue) er
 			return fmt.Errorf("listing namespaces: %w", err)
 		}
 		for _, namespace := range all {
-			queue.add(namespace.Name)
+			queue.Add(namespace.Name)
 		}
 	}
 }

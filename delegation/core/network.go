@@ -10,18 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 // This file holds the rules that services, endpoints and endpoint slices share.
-
-// invalid makes one field error of each message.
-func invalid(messages []string, path *field.Path, value any) field.ErrorList {
-	var errs field.ErrorList
-	for _, message := range messages {
-		errs = append(errs, field.Invalid(path, value, message))
-	}
-	return errs
-}
 
 func validateLabels(labels map[string]string, path *field.Path) field.ErrorList {
 	return metav1validation.ValidateLabels(labels, path)
@@ -53,14 +46,14 @@ func validatePortName(name string, required bool, seen map[string]bool, path *fi
 		return field.ErrorList{field.Duplicate(path, name)}
 	}
 	seen[name] = true
-	return invalid(validation.IsDNS1123Label(name), path, name)
+	return declare.Invalid(validation.IsDNS1123Label(name), path, name)
 }
 
 func validateAppProtocol(protocol *string, path *field.Path) field.ErrorList {
 	if protocol == nil {
 		return nil
 	}
-	return invalid(validation.IsQualifiedName(*protocol), path, *protocol)
+	return declare.Invalid(validation.IsQualifiedName(*protocol), path, *protocol)
 }
 
 func labelsCell(set map[string]string) string {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 const (
@@ -24,14 +25,14 @@ const (
 )
 
 func priorityLevelConfigurations() registry.Resource {
-	strategy := rules[*flowcontrolv1.PriorityLevelConfiguration]{
-		setDefaults: defaultPriorityLevel,
-		create: func(_ context.Context, p *flowcontrolv1.PriorityLevelConfiguration) {
+	strategy := declare.Rules[*flowcontrolv1.PriorityLevelConfiguration]{
+		SetDefaults: defaultPriorityLevel,
+		Create: func(_ context.Context, p *flowcontrolv1.PriorityLevelConfiguration) {
 			p.Status = flowcontrolv1.PriorityLevelConfigurationStatus{}
 		},
-		update:   func(_ context.Context, p, old *flowcontrolv1.PriorityLevelConfiguration) { p.Status = old.Status },
-		validate: validatePriorityLevel,
-	}.strategy()
+		Update:   func(_ context.Context, p, old *flowcontrolv1.PriorityLevelConfiguration) { p.Status = old.Status },
+		Validate: validatePriorityLevel,
+	}.Strategy()
 	strategy.Generation = true
 	strategy.AllowUnconditionalUpdate = true
 	limited := flowcontrolv1.LimitedPriorityLevelConfiguration{}.SwaggerDoc()
@@ -45,18 +46,18 @@ func priorityLevelConfigurations() registry.Resource {
 		NewList:      func() runtime.Object { return &flowcontrolv1.PriorityLevelConfigurationList{} },
 		Strategy:     strategy,
 		Status:       true,
-		Table: table(priorityLevelCells, nameColumn(),
-			column("Type", flowcontrolv1.PriorityLevelConfigurationSpec{}.SwaggerDoc()["type"]),
-			column("NominalConcurrencyShares", limited["nominalConcurrencyShares"]),
-			column("Queues", queuing["queues"]),
-			column("HandSize", queuing["handSize"]),
-			column("QueueLengthLimit", queuing["queueLengthLimit"]),
-			ageColumn()),
+		Table: declare.Table(priorityLevelCells, declare.NameColumn(),
+			declare.Column("Type", flowcontrolv1.PriorityLevelConfigurationSpec{}.SwaggerDoc()["type"]),
+			declare.Column("NominalConcurrencyShares", limited["nominalConcurrencyShares"]),
+			declare.Column("Queues", queuing["queues"]),
+			declare.Column("HandSize", queuing["handSize"]),
+			declare.Column("QueueLengthLimit", queuing["queueLengthLimit"]),
+			declare.AgeColumn()),
 	}
 }
 
 func priorityLevelCells(p *flowcontrolv1.PriorityLevelConfiguration) []any {
-	var shares, queues, hand, length any = noneCell, noneCell, noneCell, noneCell
+	var shares, queues, hand, length any = declare.NoneCell, declare.NoneCell, declare.NoneCell, declare.NoneCell
 	if limited := p.Spec.Limited; limited != nil {
 		if limited.NominalConcurrencyShares != nil {
 			shares = *limited.NominalConcurrencyShares
@@ -65,13 +66,13 @@ func priorityLevelCells(p *flowcontrolv1.PriorityLevelConfiguration) []any {
 			queues, hand, length = q.Queues, q.HandSize, q.QueueLengthLimit
 		}
 	}
-	return []any{p.Name, string(p.Spec.Type), shares, queues, hand, length, age(&p.ObjectMeta)}
+	return []any{p.Name, string(p.Spec.Type), shares, queues, hand, length, declare.Age(&p.ObjectMeta)}
 }
 
 func defaultPriorityLevel(p *flowcontrolv1.PriorityLevelConfiguration) {
 	if exempt := p.Spec.Exempt; exempt != nil {
-		orDefault(&exempt.NominalConcurrencyShares, 0)
-		orDefault(&exempt.LendablePercent, 0)
+		declare.SetDefault(&exempt.NominalConcurrencyShares, 0)
+		declare.SetDefault(&exempt.LendablePercent, 0)
 	} else if p.Spec.Type == flowcontrolv1.PriorityLevelEnablementExempt {
 		p.Spec.Exempt = &flowcontrolv1.ExemptPriorityLevelConfiguration{NominalConcurrencyShares: new(int32), LendablePercent: new(int32)}
 	}
@@ -79,8 +80,8 @@ func defaultPriorityLevel(p *flowcontrolv1.PriorityLevelConfiguration) {
 	if limited == nil {
 		return
 	}
-	orDefault(&limited.NominalConcurrencyShares, defaultConcurrencyShares)
-	orDefault(&limited.LendablePercent, 0)
+	declare.SetDefault(&limited.NominalConcurrencyShares, defaultConcurrencyShares)
+	declare.SetDefault(&limited.LendablePercent, 0)
 	q := limited.LimitResponse.Queuing
 	if q == nil {
 		return
@@ -126,7 +127,7 @@ func validatePriorityLevel(p *flowcontrolv1.PriorityLevelConfiguration) field.Er
 	case "":
 		errs = append(errs, field.Required(spec.Child("type"), ""))
 	default:
-		errs = append(errs, oneOf(&p.Spec.Type, spec.Child("type"), flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)...)
+		errs = append(errs, declare.OneOf(&p.Spec.Type, spec.Child("type"), flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)...)
 	}
 	return errs
 }
@@ -162,7 +163,7 @@ func validateLimited(l *flowcontrolv1.LimitedPriorityLevelConfiguration, path *f
 	case "":
 		errs = append(errs, field.Required(response.Child("type"), ""))
 	default:
-		errs = append(errs, oneOf(&l.LimitResponse.Type, response.Child("type"), flowcontrolv1.LimitResponseTypeReject, flowcontrolv1.LimitResponseTypeQueue)...)
+		errs = append(errs, declare.OneOf(&l.LimitResponse.Type, response.Child("type"), flowcontrolv1.LimitResponseTypeReject, flowcontrolv1.LimitResponseTypeQueue)...)
 	}
 	return errs
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/klog/v2"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -25,7 +26,7 @@ const aggregationRetry = time.Second
 // of the cluster roles it selects, until ctx ends. Without it admin, edit and view would allow nothing.
 func AggregateClusterRoles(ctx context.Context, clusterRoles *registry.Store) error {
 	a := &aggregation{store: clusterRoles, changed: make(chan struct{}, 1), roles: map[string]*rbacv1.ClusterRole{}}
-	return runAll(ctx, a.follow, a.write)
+	return controller.RunAll(ctx, a.follow, a.write)
 }
 
 type aggregation struct {

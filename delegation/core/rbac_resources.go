@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 // RBACResources declares roles, rolebindings, clusterroles and clusterrolebindings, in this order. Clients
@@ -27,7 +28,7 @@ func roles() registry.Resource {
 		Namespaced:   true,
 		New:          func() runtime.Object { return &rbacv1.Role{} },
 		NewList:      func() runtime.Object { return &rbacv1.RoleList{} },
-		Strategy:     rbacStrategy(rules[*rbacv1.Role]{validate: validateRole}),
+		Strategy:     rbacStrategy(declare.Rules[*rbacv1.Role]{Validate: validateRole}),
 	}
 }
 
@@ -39,7 +40,7 @@ func clusterRoles() registry.Resource {
 		SingularName: "clusterrole",
 		New:          func() runtime.Object { return &rbacv1.ClusterRole{} },
 		NewList:      func() runtime.Object { return &rbacv1.ClusterRoleList{} },
-		Strategy:     rbacStrategy(rules[*rbacv1.ClusterRole]{validate: validateClusterRole}),
+		Strategy:     rbacStrategy(declare.Rules[*rbacv1.ClusterRole]{Validate: validateClusterRole}),
 	}
 }
 
@@ -52,12 +53,12 @@ func roleBindings() registry.Resource {
 		Namespaced:   true,
 		New:          func() runtime.Object { return &rbacv1.RoleBinding{} },
 		NewList:      func() runtime.Object { return &rbacv1.RoleBindingList{} },
-		Strategy: rbacStrategy(rules[*rbacv1.RoleBinding]{
-			setDefaults:    func(b *rbacv1.RoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) },
-			validate:       validateRoleBinding,
-			validateUpdate: func(b, old *rbacv1.RoleBinding) field.ErrorList { return validateRoleRefKept(b.RoleRef, old.RoleRef) },
+		Strategy: rbacStrategy(declare.Rules[*rbacv1.RoleBinding]{
+			SetDefaults:    func(b *rbacv1.RoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) },
+			Validate:       validateRoleBinding,
+			ValidateUpdate: func(b, old *rbacv1.RoleBinding) field.ErrorList { return validateRoleRefKept(b.RoleRef, old.RoleRef) },
 		}),
-		Table: table(func(b *rbacv1.RoleBinding) []any {
+		Table: declare.Table(func(b *rbacv1.RoleBinding) []any {
 			return bindingCells(&b.ObjectMeta, b.RoleRef, b.Subjects)
 		}, bindingColumns(rbacv1.RoleBinding{}.SwaggerDoc())...),
 	}
@@ -71,14 +72,14 @@ func clusterRoleBindings() registry.Resource {
 		SingularName: "clusterrolebinding",
 		New:          func() runtime.Object { return &rbacv1.ClusterRoleBinding{} },
 		NewList:      func() runtime.Object { return &rbacv1.ClusterRoleBindingList{} },
-		Strategy: rbacStrategy(rules[*rbacv1.ClusterRoleBinding]{
-			setDefaults: func(b *rbacv1.ClusterRoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) },
-			validate:    validateClusterRoleBinding,
-			validateUpdate: func(b, old *rbacv1.ClusterRoleBinding) field.ErrorList {
+		Strategy: rbacStrategy(declare.Rules[*rbacv1.ClusterRoleBinding]{
+			SetDefaults: func(b *rbacv1.ClusterRoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) },
+			Validate:    validateClusterRoleBinding,
+			ValidateUpdate: func(b, old *rbacv1.ClusterRoleBinding) field.ErrorList {
 				return validateRoleRefKept(b.RoleRef, old.RoleRef)
 			},
 		}),
-		Table: table(func(b *rbacv1.ClusterRoleBinding) []any {
+		Table: declare.Table(func(b *rbacv1.ClusterRoleBinding) []any {
 			return bindingCells(&b.ObjectMeta, b.RoleRef, b.Subjects)
 		}, bindingColumns(rbacv1.ClusterRoleBinding{}.SwaggerDoc())...),
 	}
@@ -86,8 +87,8 @@ func clusterRoleBindings() registry.Resource {
 
 // rbacStrategy adds what the four kinds have in common. Their names may be any path segment:
 // "system:discovery" is one.
-func rbacStrategy[T runtime.Object](r rules[T]) registry.Strategy {
-	s := r.strategy()
+func rbacStrategy[T runtime.Object](r declare.Rules[T]) registry.Strategy {
+	s := r.Strategy()
 	s.AllowCreateOnUpdate = true
 	s.AllowUnconditionalUpdate = true
 	s.ValidateName = path.ValidatePathSegmentName
@@ -109,12 +110,12 @@ func defaultBinding(ref *rbacv1.RoleRef, subjects []rbacv1.Subject) {
 
 func bindingColumns(doc map[string]string) []metav1.TableColumnDefinition {
 	return []metav1.TableColumnDefinition{
-		nameColumn(),
-		column("Role", doc["roleRef"]),
-		ageColumn(),
-		wide(column("Users", "Users in the binding's subjects.")),
-		wide(column("Groups", "Groups in the binding's subjects.")),
-		wide(column("ServiceAccounts", "Service accounts in the binding's subjects, as namespace/name.")),
+		declare.NameColumn(),
+		declare.Column("Role", doc["roleRef"]),
+		declare.AgeColumn(),
+		declare.Wide(declare.Column("Users", "Users in the binding's subjects.")),
+		declare.Wide(declare.Column("Groups", "Groups in the binding's subjects.")),
+		declare.Wide(declare.Column("ServiceAccounts", "Service accounts in the binding's subjects, as namespace/name.")),
 	}
 }
 
@@ -131,7 +132,7 @@ func bindingCells(meta *metav1.ObjectMeta, ref rbacv1.RoleRef, subjects []rbacv1
 		}
 	}
 	return []any{
-		meta.Name, ref.Kind + "/" + ref.Name, age(meta),
+		meta.Name, ref.Kind + "/" + ref.Name, declare.Age(meta),
 		strings.Join(users, ", "), strings.Join(groups, ", "), strings.Join(accounts, ", "),
 	}
 }

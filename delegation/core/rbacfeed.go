@@ -7,6 +7,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/authorization"
 )
@@ -45,7 +46,7 @@ func FeedRBAC(ctx context.Context, rbac *authorization.RBAC, stores RBACStores, 
 			return nil
 		})
 	}
-	return runAll(ctx, parts...)
+	return controller.RunAll(ctx, parts...)
 }
 
 // feed gives the first state to rbac in one batch and every later change by itself.

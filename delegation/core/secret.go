@@ -12,14 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 func secrets() registry.Resource {
-	strategy := rules[*corev1.Secret]{
-		setDefaults:    defaultSecret,
-		validate:       validateSecret,
-		validateUpdate: validateSecretUpdate,
-	}.strategy()
+	strategy := declare.Rules[*corev1.Secret]{
+		SetDefaults:    defaultSecret,
+		Validate:       validateSecret,
+		ValidateUpdate: validateSecretUpdate,
+	}.Strategy()
 	strategy.AllowUnconditionalUpdate = true
 	strategy.FieldNames = []string{"type"}
 	strategy.Fields = secretFields
@@ -32,10 +33,10 @@ func secrets() registry.Resource {
 		New:          func() runtime.Object { return &corev1.Secret{} },
 		NewList:      func() runtime.Object { return &corev1.SecretList{} },
 		Strategy:     strategy,
-		Table: table(func(s *corev1.Secret) []any {
-			return []any{s.Name, string(s.Type), int64(len(s.Data)), age(&s.ObjectMeta)}
-		}, nameColumn(), column("Type", corev1.Secret{}.SwaggerDoc()["type"]),
-			column("Data", corev1.Secret{}.SwaggerDoc()["data"]), ageColumn()),
+		Table: declare.Table(func(s *corev1.Secret) []any {
+			return []any{s.Name, string(s.Type), int64(len(s.Data)), declare.Age(&s.ObjectMeta)}
+		}, declare.NameColumn(), declare.Column("Type", corev1.Secret{}.SwaggerDoc()["type"]),
+			declare.Column("Data", corev1.Secret{}.SwaggerDoc()["data"]), declare.AgeColumn()),
 	}
 }
 

@@ -11,16 +11,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 func services() registry.Resource {
-	strategy := rules[*corev1.Service]{
-		setDefaults:    defaultService,
-		create:         func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{}; defaultAddress(s) },
-		update:         updateService,
-		validate:       validateService,
-		validateUpdate: validateServiceUpdate,
-	}.strategy()
+	strategy := declare.Rules[*corev1.Service]{
+		SetDefaults:    defaultService,
+		Create:         func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{}; defaultAddress(s) },
+		Update:         updateService,
+		Validate:       validateService,
+		ValidateUpdate: validateServiceUpdate,
+	}.Strategy()
 	strategy.AllowUnconditionalUpdate = true
 	strategy.AllowCreateOnUpdate = true
 	strategy.ValidateName = dns1035Label
@@ -37,13 +38,13 @@ func services() registry.Resource {
 		NewList:      func() runtime.Object { return &corev1.ServiceList{} },
 		Strategy:     strategy,
 		Status:       true,
-		Table: table(serviceCells, nameColumn(),
-			column("Type", corev1.ServiceSpec{}.SwaggerDoc()["type"]),
-			column("Cluster-IP", corev1.ServiceSpec{}.SwaggerDoc()["clusterIP"]),
-			column("External-IP", corev1.ServiceSpec{}.SwaggerDoc()["externalIPs"]),
-			column("Port(s)", corev1.ServiceSpec{}.SwaggerDoc()["ports"]),
-			ageColumn(),
-			wide(column("Selector", corev1.ServiceSpec{}.SwaggerDoc()["selector"]))),
+		Table: declare.Table(serviceCells, declare.NameColumn(),
+			declare.Column("Type", corev1.ServiceSpec{}.SwaggerDoc()["type"]),
+			declare.Column("Cluster-IP", corev1.ServiceSpec{}.SwaggerDoc()["clusterIP"]),
+			declare.Column("External-IP", corev1.ServiceSpec{}.SwaggerDoc()["externalIPs"]),
+			declare.Column("Port(s)", corev1.ServiceSpec{}.SwaggerDoc()["ports"]),
+			declare.AgeColumn(),
+			declare.Wide(declare.Column("Selector", corev1.ServiceSpec{}.SwaggerDoc()["selector"]))),
 	}
 }
 
@@ -138,15 +139,15 @@ func updateService(_ context.Context, s, old *corev1.Service) {
 }
 
 func serviceCells(s *corev1.Service) []any {
-	address := noneCell
+	address := declare.NoneCell
 	if len(s.Spec.ClusterIPs) > 0 {
 		address = s.Spec.ClusterIPs[0]
 	}
-	selector := noneCell
+	selector := declare.NoneCell
 	if len(s.Spec.Selector) > 0 {
 		selector = labelsCell(s.Spec.Selector)
 	}
-	return []any{s.Name, string(s.Spec.Type), address, externalAddresses(s), servicePorts(s.Spec.Ports), age(&s.ObjectMeta), selector}
+	return []any{s.Name, string(s.Spec.Type), address, externalAddresses(s), servicePorts(s.Spec.Ports), declare.Age(&s.ObjectMeta), selector}
 }
 
 func externalAddresses(s *corev1.Service) string {
@@ -169,14 +170,14 @@ func externalAddresses(s *corev1.Service) string {
 		}
 	}
 	if len(addresses) == 0 {
-		return noneCell
+		return declare.NoneCell
 	}
 	return strings.Join(addresses, ",")
 }
 
 func servicePorts(ports []corev1.ServicePort) string {
 	if len(ports) == 0 {
-		return noneCell
+		return declare.NoneCell
 	}
 	cells := make([]string, len(ports))
 	for i, port := range ports {

@@ -6,10 +6,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 func serviceAccounts() registry.Resource {
-	strategy := rules[*corev1.ServiceAccount]{validate: validateServiceAccount}.strategy()
+	strategy := declare.Rules[*corev1.ServiceAccount]{Validate: validateServiceAccount}.Strategy()
 	strategy.AllowUnconditionalUpdate = true
 	return registry.Resource{
 		GroupVersion: corev1.SchemeGroupVersion,
@@ -21,9 +22,9 @@ func serviceAccounts() registry.Resource {
 		New:          func() runtime.Object { return &corev1.ServiceAccount{} },
 		NewList:      func() runtime.Object { return &corev1.ServiceAccountList{} },
 		Strategy:     strategy,
-		Table: table(func(sa *corev1.ServiceAccount) []any {
-			return []any{sa.Name, age(&sa.ObjectMeta)}
-		}, nameColumn(), ageColumn()),
+		Table: declare.Table(func(sa *corev1.ServiceAccount) []any {
+			return []any{sa.Name, declare.Age(&sa.ObjectMeta)}
+		}, declare.NameColumn(), declare.AgeColumn()),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -91,7 +92,7 @@ func (s *Services) Run(ctx context.Context, started func()) error {
 			started()
 		}
 	}
-	return runAll(ctx,
+	return controller.RunAll(ctx,
 		func(ctx context.Context) error { return s.services.Follow(ctx, s.serviceChanged, oneSynced) },
 		func(ctx context.Context) error { return s.slices.Follow(ctx, s.sliceChanged, oneSynced) },
 		func(ctx context.Context) error { return s.endpoints.Follow(ctx, s.endpointsChanged, oneSynced) },

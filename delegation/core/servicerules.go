@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
 func validateService(s *corev1.Service) field.ErrorList {
@@ -69,7 +71,7 @@ func validateExternalName(s *corev1.Service, spec *field.Path) field.ErrorList {
 	if name == "" {
 		return append(errs, field.Required(spec.Child("externalName"), ""))
 	}
-	return append(errs, invalid(validation.IsDNS1123Subdomain(name), spec.Child("externalName"), s.Spec.ExternalName)...)
+	return append(errs, declare.Invalid(validation.IsDNS1123Subdomain(name), spec.Child("externalName"), s.Spec.ExternalName)...)
 }
 
 func validateServicePorts(ports []corev1.ServicePort, path *field.Path) field.ErrorList {
@@ -82,12 +84,12 @@ func validateServicePorts(ports []corev1.ServicePort, path *field.Path) field.Er
 	for i, port := range ports {
 		at := path.Index(i)
 		errs = append(errs, validatePortName(port.Name, len(ports) > 1, names, at.Child("name"))...)
-		errs = append(errs, invalid(validation.IsValidPortNum(int(port.Port)), at.Child("port"), port.Port)...)
+		errs = append(errs, declare.Invalid(validation.IsValidPortNum(int(port.Port)), at.Child("port"), port.Port)...)
 		errs = append(errs, validateProtocol(port.Protocol, at.Child("protocol"))...)
 		if port.TargetPort.Type == intstr.Int {
-			errs = append(errs, invalid(validation.IsValidPortNum(port.TargetPort.IntValue()), at.Child("targetPort"), port.TargetPort.IntValue())...)
+			errs = append(errs, declare.Invalid(validation.IsValidPortNum(port.TargetPort.IntValue()), at.Child("targetPort"), port.TargetPort.IntValue())...)
 		} else {
-			errs = append(errs, invalid(validation.IsValidPortName(port.TargetPort.StrVal), at.Child("targetPort"), port.TargetPort.StrVal)...)
+			errs = append(errs, declare.Invalid(validation.IsValidPortName(port.TargetPort.StrVal), at.Child("targetPort"), port.TargetPort.StrVal)...)
 		}
 		errs = append(errs, validateAppProtocol(port.AppProtocol, at.Child("appProtocol"))...)
 		key := number{port.Protocol, port.Port}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -30,7 +31,7 @@ func newSystemNamespaces(namespaces *registry.Store) *systemNamespaces {
 
 // Run makes them at once and again when one has gone, until ctx ends.
 func (s *systemNamespaces) Run(ctx context.Context, started func()) error {
-	err := retry(ctx, "making the system namespaces", s.ensure)
+	err := controller.Retry(ctx, "making the system namespaces", s.ensure)
 	if err != nil {
 		return err
 	}

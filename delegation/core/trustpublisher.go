@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/klog/v2"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -49,11 +50,11 @@ func (p *trustPublisher) Run(ctx context.Context, started func()) error {
 	if err := p.ready(ctx); err != nil {
 		return err
 	}
-	if err := retry(ctx, "publishing "+trustMapName, p.publish); err != nil {
+	if err := controller.Retry(ctx, "publishing "+trustMapName, p.publish); err != nil {
 		return err
 	}
 	started()
-	return runAll(ctx, p.followMap, p.republish)
+	return controller.RunAll(ctx, p.followMap, p.republish)
 }
 
 func (p *trustPublisher) followMap(ctx context.Context) error {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
 	"github.com/portico-api/portico/handler"
 )
 
@@ -26,23 +27,23 @@ const (
 )
 
 // warnOnWrite shows text to whoever creates or updates a T.
-func warnOnWrite[T runtime.Object](r rules[T], text string) rules[T] {
-	r.create = func(ctx context.Context, _ T) { handler.AddWarning(ctx, text) }
-	r.update = func(ctx context.Context, _, _ T) { handler.AddWarning(ctx, text) }
+func warnOnWrite[T runtime.Object](r declare.Rules[T], text string) declare.Rules[T] {
+	r.Create = func(ctx context.Context, _ T) { handler.AddWarning(ctx, text) }
+	r.Update = func(ctx context.Context, _, _ T) { handler.AddWarning(ctx, text) }
 	return r
 }
 
 func validatingWebhookConfigurations() registry.Resource {
-	strategy := warnOnWrite(rules[*admissionv1.ValidatingWebhookConfiguration]{
-		setDefaults: func(c *admissionv1.ValidatingWebhookConfiguration) {
+	strategy := warnOnWrite(declare.Rules[*admissionv1.ValidatingWebhookConfiguration]{
+		SetDefaults: func(c *admissionv1.ValidatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				defaultWebhook(validatingWebhook(&c.Webhooks[i]))
 			}
 		},
-		validate: func(c *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
+		Validate: func(c *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
 			return validateWebhooks(len(c.Webhooks), func(i int) webhook { return validatingWebhook(&c.Webhooks[i]) })
 		},
-	}, webhooksNotCalled).strategy()
+	}, webhooksNotCalled).Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -53,29 +54,29 @@ func validatingWebhookConfigurations() registry.Resource {
 		New:          func() runtime.Object { return &admissionv1.ValidatingWebhookConfiguration{} },
 		NewList:      func() runtime.Object { return &admissionv1.ValidatingWebhookConfigurationList{} },
 		Strategy:     strategy,
-		Table: table(func(c *admissionv1.ValidatingWebhookConfiguration) []any {
-			return []any{c.Name, int64(len(c.Webhooks)), age(&c.ObjectMeta)}
+		Table: declare.Table(func(c *admissionv1.ValidatingWebhookConfiguration) []any {
+			return []any{c.Name, int64(len(c.Webhooks)), declare.Age(&c.ObjectMeta)}
 		}, webhookColumns()...),
 	}
 }
 
 func mutatingWebhookConfigurations() registry.Resource {
-	strategy := warnOnWrite(rules[*admissionv1.MutatingWebhookConfiguration]{
-		setDefaults: func(c *admissionv1.MutatingWebhookConfiguration) {
+	strategy := warnOnWrite(declare.Rules[*admissionv1.MutatingWebhookConfiguration]{
+		SetDefaults: func(c *admissionv1.MutatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				defaultWebhook(mutatingWebhook(&c.Webhooks[i]))
-				orDefault(&c.Webhooks[i].ReinvocationPolicy, admissionv1.NeverReinvocationPolicy)
+				declare.SetDefault(&c.Webhooks[i].ReinvocationPolicy, admissionv1.NeverReinvocationPolicy)
 			}
 		},
-		validate: func(c *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
+		Validate: func(c *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
 			errs := validateWebhooks(len(c.Webhooks), func(i int) webhook { return mutatingWebhook(&c.Webhooks[i]) })
 			for i := range c.Webhooks {
-				errs = append(errs, oneOf(c.Webhooks[i].ReinvocationPolicy, field.NewPath("webhooks").Index(i).Child("reinvocationPolicy"),
+				errs = append(errs, declare.OneOf(c.Webhooks[i].ReinvocationPolicy, field.NewPath("webhooks").Index(i).Child("reinvocationPolicy"),
 					admissionv1.NeverReinvocationPolicy, admissionv1.IfNeededReinvocationPolicy)...)
 			}
 			return errs
 		},
-	}, webhooksNotCalled).strategy()
+	}, webhooksNotCalled).Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -86,14 +87,14 @@ func mutatingWebhookConfigurations() registry.Resource {
 		New:          func() runtime.Object { return &admissionv1.MutatingWebhookConfiguration{} },
 		NewList:      func() runtime.Object { return &admissionv1.MutatingWebhookConfigurationList{} },
 		Strategy:     strategy,
-		Table: table(func(c *admissionv1.MutatingWebhookConfiguration) []any {
-			return []any{c.Name, int64(len(c.Webhooks)), age(&c.ObjectMeta)}
+		Table: declare.Table(func(c *admissionv1.MutatingWebhookConfiguration) []any {
+			return []any{c.Name, int64(len(c.Webhooks)), declare.Age(&c.ObjectMeta)}
 		}, webhookColumns()...),
 	}
 }
 
 func webhookColumns() []metav1.TableColumnDefinition {
-	return []metav1.TableColumnDefinition{nameColumn(), integerColumn("Webhooks", "How many webhooks the configuration lists."), ageColumn()}
+	return []metav1.TableColumnDefinition{declare.NameColumn(), declare.IntegerColumn("Webhooks", "How many webhooks the configuration lists."), declare.AgeColumn()}
 }
 
 // webhook is what validating and mutating webhooks have in common, by reference, so that the two
@@ -123,16 +124,16 @@ func mutatingWebhook(w *admissionv1.MutatingWebhook) webhook {
 }
 
 func defaultWebhook(w webhook) {
-	orDefault(w.failurePolicy, admissionv1.Fail)
-	orDefault(w.matchPolicy, admissionv1.Equivalent)
-	orDefault(w.namespaceSelector, metav1.LabelSelector{})
-	orDefault(w.objectSelector, metav1.LabelSelector{})
-	orDefault(w.timeoutSeconds, 10)
+	declare.SetDefault(w.failurePolicy, admissionv1.Fail)
+	declare.SetDefault(w.matchPolicy, admissionv1.Equivalent)
+	declare.SetDefault(w.namespaceSelector, metav1.LabelSelector{})
+	declare.SetDefault(w.objectSelector, metav1.LabelSelector{})
+	declare.SetDefault(w.timeoutSeconds, 10)
 	for i := range w.rules {
 		defaultRule(&w.rules[i].Rule)
 	}
 	if service := w.clientConfig.Service; service != nil {
-		orDefault(&service.Port, 443)
+		declare.SetDefault(&service.Port, 443)
 	}
 }
 
@@ -156,12 +157,12 @@ func validateWebhook(w webhook, path *field.Path) field.ErrorList {
 	for i := range w.rules {
 		errs = append(errs, validateRule(&w.rules[i], path.Child("rules").Index(i))...)
 	}
-	errs = append(errs, oneOf(*w.failurePolicy, path.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)...)
-	errs = append(errs, oneOf(*w.matchPolicy, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)...)
+	errs = append(errs, declare.OneOf(*w.failurePolicy, path.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)...)
+	errs = append(errs, declare.OneOf(*w.matchPolicy, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)...)
 	if w.sideEffects == nil {
 		errs = append(errs, field.Required(path.Child("sideEffects"), "must specify one of None, NoneOnDryRun"))
 	}
-	errs = append(errs, oneOf(w.sideEffects, path.Child("sideEffects"), admissionv1.SideEffectClassNone, admissionv1.SideEffectClassNoneOnDryRun)...)
+	errs = append(errs, declare.OneOf(w.sideEffects, path.Child("sideEffects"), admissionv1.SideEffectClassNone, admissionv1.SideEffectClassNoneOnDryRun)...)
 	if t := *w.timeoutSeconds; t != nil && (*t < 1 || *t > 30) {
 		errs = append(errs, field.Invalid(path.Child("timeoutSeconds"), *t, "the timeout value must be between 1 and 30 seconds"))
 	}
@@ -181,7 +182,7 @@ func validateReviewVersions(versions []string, path *field.Path) field.ErrorList
 	understood := false
 	seen := make(map[string]bool)
 	for i, version := range versions {
-		errs = append(errs, invalid(validation.IsDNS1035Label(version), path.Index(i), version)...)
+		errs = append(errs, declare.Invalid(validation.IsDNS1035Label(version), path.Index(i), version)...)
 		if seen[version] {
 			errs = append(errs, field.Duplicate(path.Index(i), version))
 		}
@@ -243,7 +244,7 @@ func validateWebhookService(s *admissionv1.ServiceReference, path *field.Path) f
 		errs = append(errs, field.Required(path.Child("namespace"), ""))
 	}
 	if s.Port != nil {
-		errs = append(errs, invalid(validation.IsValidPortNum(int(*s.Port)), path.Child("port"), *s.Port)...)
+		errs = append(errs, declare.Invalid(validation.IsValidPortNum(int(*s.Port)), path.Child("port"), *s.Port)...)
 	}
 	if s.Path == nil {
 		return errs
@@ -260,7 +261,7 @@ func validateWebhookService(s *admissionv1.ServiceReference, path *field.Path) f
 			errs = append(errs, field.Invalid(at, clean, "must not hold an empty segment"))
 			continue
 		}
-		errs = append(errs, invalid(validation.IsDNS1123Subdomain(segment), at, clean)...)
+		errs = append(errs, declare.Invalid(validation.IsDNS1123Subdomain(segment), at, clean)...)
 	}
 	return errs
 }

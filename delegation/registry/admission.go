@@ -68,3 +68,27 @@ func (s *Store) validateAdmission(ctx context.Context, r *Request) error {
 	}
 	return s.cfg.Admission.Validate(ctx, r)
 }
+
+// Chain is asked in its order: each link may change what the links before it have made, then, when the
+// result has been validated, each may refuse it. The first refusal is the answer.
+type Chain []Admission
+
+// Admit has each link change the write.
+func (c Chain) Admit(ctx context.Context, r *Request) error {
+	for _, link := range c {
+		if err := link.Admit(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Validate asks each link whether it refuses the write.
+func (c Chain) Validate(ctx context.Context, r *Request) error {
+	for _, link := range c {
+		if err := link.Validate(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -30,20 +30,21 @@ var mayImport = map[string][]string{
 		"handler", "handler/rest", "handler/filters", "handler/discovery", "handler/openapi", "serving", "metrics",
 	},
 	"delegation/core": {
-		"delegation", "delegation/registry", "delegation/registry/fieldtypes",
+		"delegation", "delegation/controller", "delegation/registry", "delegation/registry/declare", "delegation/registry/fieldtypes",
 		"handler", "handler/rest", "handler/authentication", "handler/authorization",
 	},
 	"delegation/extensions": {"delegation", "delegation/registry", "handler", "handler/rest"},
 	// The registry implements the interface that the verbs declare, so it uses the types in it.
-	"delegation/registry":    {"delegation/storage", "handler", "handler/rest"},
-	"delegation/storage":     {"metrics"},
-	"handler":                {"metrics"},
-	"handler/filters":        {"handler", "metrics"},
-	"handler/authentication": {"handler", "metrics"},
-	"handler/authorization":  {"handler", "metrics"},
-	"handler/rest":           {"handler", "metrics"},
-	"handler/discovery":      {"handler", "metrics"},
-	"handler/openapi":        {"handler", "metrics"},
+	"delegation/registry":         {"delegation/storage", "handler", "handler/rest"},
+	"delegation/registry/declare": {"delegation/registry", "handler/rest"},
+	"delegation/storage":          {"metrics"},
+	"handler":                     {"metrics"},
+	"handler/filters":             {"handler", "metrics"},
+	"handler/authentication":      {"handler", "metrics"},
+	"handler/authorization":       {"handler", "metrics"},
+	"handler/rest":                {"handler", "metrics"},
+	"handler/discovery":           {"handler", "metrics"},
+	"handler/openapi":             {"handler", "metrics"},
 }
 
 // forbidden are the packages whose job is ours; the project exists to do it better.

@@ -1,4 +1,4 @@
-package core
+package controller
 
 import (
 	"context"
@@ -8,26 +8,31 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// workQueue handles keys, one worker at a time for each: what is added again meanwhile is handled
+// Queue handles keys, one worker at a time for each: what is added again meanwhile is handled
 // again after, and what fails is tried again later and later.
-type workQueue struct {
-	queue workqueue.TypedRateLimitingInterface[string]
-	// handle does what a key needs. A positive again asks to be called again after that time.
+type Queue struct {
+	queue  workqueue.TypedRateLimitingInterface[string]
 	handle func(ctx context.Context, key string) (again time.Duration, err error)
 }
 
-func newWorkQueue(name string, handle func(context.Context, string) (time.Duration, error)) *workQueue {
+// NewQueue returns a queue whose keys are handled by handle. A positive time that it returns asks to
+// be called again after that time.
+func NewQueue(name string, handle func(context.Context, string) (time.Duration, error)) *Queue {
 	limits := workqueue.NewTypedItemExponentialFailureRateLimiter[string](5*time.Millisecond, time.Minute)
-	return &workQueue{
+	return &Queue{
 		queue:  workqueue.NewTypedRateLimitingQueueWithConfig(limits, workqueue.TypedRateLimitingQueueConfig[string]{Name: name}),
 		handle: handle,
 	}
 }
 
-func (q *workQueue) add(key string) { q.queue.Add(key) }
+// Len is how many keys wait to be handled.
+func (q *Queue) Len() int { return q.queue.Len() }
 
-// run works until ctx ends, and leaves nothing running.
-func (q *workQueue) run(ctx context.Context, workers int) error {
+// Add has key handled.
+func (q *Queue) Add(key string) { q.queue.Add(key) }
+
+// Run works until ctx ends, and leaves nothing running.
+func (q *Queue) Run(ctx context.Context, workers int) error {
 	parts := []func(context.Context) error{func(ctx context.Context) error {
 		<-ctx.Done()
 		q.queue.ShutDown()
@@ -36,10 +41,10 @@ func (q *workQueue) run(ctx context.Context, workers int) error {
 	for range workers {
 		parts = append(parts, q.work)
 	}
-	return runAll(ctx, parts...)
+	return RunAll(ctx, parts...)
 }
 
-func (q *workQueue) work(ctx context.Context) error {
+func (q *Queue) work(ctx context.Context) error {
 	for {
 		key, end := q.queue.Get()
 		if end {

@@ -1,4 +1,4 @@
-package core
+package controller
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// runAll runs each part until it ends. The first one that fails ends the others, and runAll
+// RunAll runs each part until it ends. The first one that fails ends the others, and RunAll
 // returns after all of them have, with the error of the first. The end of ctx is no error.
-func runAll(ctx context.Context, parts ...func(context.Context) error) error {
+func RunAll(ctx context.Context, parts ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wait sync.WaitGroup

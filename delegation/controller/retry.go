@@ -1,4 +1,4 @@
-package core
+package controller
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// retry repeats what until it succeeds or ctx ends.
-func retry(ctx context.Context, name string, what func(context.Context) error) error {
+// Retry repeats what until it succeeds or ctx ends.
+func Retry(ctx context.Context, name string, what func(context.Context) error) error {
 	backoff := wait.Backoff{Duration: 50 * time.Millisecond, Factor: 2, Steps: 8, Cap: 5 * time.Second}
 	for {
 		err := what(ctx)

@@ -1,4 +1,4 @@
-package core
+package declare
 
 import (
 	"context"
@@ -9,28 +9,28 @@ import (
 	"github.com/portico-api/portico/delegation/registry"
 )
 
-// rules are what is particular to one kind, in the kind's own Go type. Any of them may be nil.
-type rules[T runtime.Object] struct {
-	setDefaults    func(obj T)
-	create         func(ctx context.Context, obj T)
-	update         func(ctx context.Context, obj, old T)
-	updateStatus   func(ctx context.Context, obj, old T)
-	validate       func(obj T) field.ErrorList
-	validateUpdate func(obj, old T) field.ErrorList
-	validateStatus func(obj, old T) field.ErrorList
+// Rules are what is particular to one kind, in the kind's own Go type. Any of them may be nil.
+type Rules[T runtime.Object] struct {
+	SetDefaults    func(obj T)
+	Create         func(ctx context.Context, obj T)
+	Update         func(ctx context.Context, obj, old T)
+	UpdateStatus   func(ctx context.Context, obj, old T)
+	Validate       func(obj T) field.ErrorList
+	ValidateUpdate func(obj, old T) field.ErrorList
+	ValidateStatus func(obj, old T) field.ErrorList
 }
 
-// strategy is the one place where the registry's objects become typed ones: a resource's New makes
+// Strategy is the one place where the registry's objects become typed ones: a resource's New makes
 // a T and the registry hands nothing else to its strategy.
-func (r rules[T]) strategy() registry.Strategy {
+func (r Rules[T]) Strategy() registry.Strategy {
 	return registry.Strategy{
-		Default:                onOne(r.setDefaults),
-		PrepareForCreate:       onCreate(r.create),
-		PrepareForUpdate:       onChange(r.update),
-		PrepareForStatusUpdate: onChange(r.updateStatus),
-		Validate:               checkOne(r.validate),
-		ValidateUpdate:         checkChange(r.validateUpdate),
-		ValidateStatusUpdate:   checkChange(r.validateStatus),
+		Default:                onOne(r.SetDefaults),
+		PrepareForCreate:       onCreate(r.Create),
+		PrepareForUpdate:       onChange(r.Update),
+		PrepareForStatusUpdate: onChange(r.UpdateStatus),
+		Validate:               checkOne(r.Validate),
+		ValidateUpdate:         checkChange(r.ValidateUpdate),
+		ValidateStatusUpdate:   checkChange(r.ValidateStatus),
 	}
 }
 
