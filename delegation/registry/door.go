@@ -21,6 +21,7 @@ type door struct {
 	validate func(ctx context.Context, obj, old runtime.Object) field.ErrorList
 	fields   *fieldManager // nil when nobody manages fields
 	create   bool          // what is missing may be created, if the kind or the caller wants it
+	admitted bool          // admission has been asked before the object came here
 }
 
 func (s *Store) mainDoor() door {
@@ -94,11 +95,11 @@ func (d *door) noteCreated(obj runtime.Object, m metav1.Object, w writing) error
 
 // noteUpdated notes who has made obj of old.
 func (d *door) noteUpdated(s *Store, stored *storage.Object, old, obj runtime.Object, m, oldMeta metav1.Object, w writing) error {
-	if d.fields == nil {
-		m.SetManagedFields(nil)
+	if w.applied {
 		return nil
 	}
-	if w.applied {
+	if d.fields == nil {
+		m.SetManagedFields(nil)
 		return nil
 	}
 	return d.fields.updated(s, stored, old, obj, m, oldMeta, w.manager)

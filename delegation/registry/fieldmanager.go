@@ -41,21 +41,25 @@ func (s *Store) newFieldManager(subresource string, owned fieldpath.Filter) *fie
 	if s.fieldTypes == nil {
 		return nil
 	}
+	return fieldManagerOf(s.fieldTypes, subresource, owned, s.res.Strategy.Default, s.cfg.Now)
+}
+
+func fieldManagerOf(types *fieldTypes, subresource string, owned fieldpath.Filter, defaults defaulter, now func() time.Time) *fieldManager {
 	f := &fieldManager{
-		types:       s.fieldTypes,
-		version:     fieldpath.APIVersion(s.gvk.GroupVersion().String()),
+		types:       types,
+		version:     fieldpath.APIVersion(types.kind.GroupVersion().String()),
 		subresource: subresource,
 		owned:       owned,
-		now:         s.cfg.Now,
+		now:         now,
 	}
 	f.library = sync.OnceValues(func() (*managedfields.FieldManager, error) {
 		var reset map[fieldpath.APIVersion]fieldpath.Filter
 		if owned != nil {
 			reset = map[fieldpath.APIVersion]fieldpath.Filter{f.version: owned}
 		}
-		maker := objectMaker{types: s.fieldTypes}
-		return managedfields.NewDefaultFieldManager(s.fieldTypes, maker, defaulter(s.res.Strategy.Default), maker,
-			s.gvk, s.gvk.GroupVersion(), subresource, reset)
+		maker := objectMaker{types: types}
+		return managedfields.NewDefaultFieldManager(types, maker, defaults, maker,
+			types.kind, types.kind.GroupVersion(), subresource, reset)
 	})
 	return f
 }

@@ -30,7 +30,9 @@ type Resource struct {
 	Strategy Strategy
 	// Status adds the status subresource.
 	Status bool
-	Table  *rest.Table
+	// Scale adds the scale subresource; nil for kinds that have nothing to scale.
+	Scale *Scale
+	Table *rest.Table
 }
 
 // Strategy is what is particular to one kind. Every field may be nil or zero.

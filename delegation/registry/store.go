@@ -69,7 +69,7 @@ func New(ctx context.Context, cfg Config, res Resource) (*Store, error) {
 // Close ends the resource's cache and every watch of it. The objects stay stored.
 func (s *Store) Close() { s.cache.Close() }
 
-// Rest is the resource as the HTTP layer installs it, with its status subresource if it has one. More
+// Rest is the resource as the HTTP layer installs it, with its status and scale if it has them. More
 // subresources may be appended.
 func (s *Store) Rest() *rest.Resource {
 	r := &rest.Resource{
@@ -89,6 +89,9 @@ func (s *Store) Rest() *rest.Resource {
 	}
 	if s.res.Status {
 		r.Subresources = append(r.Subresources, s.restOf("status", s.StatusStore(), &s.status))
+	}
+	if s.res.Scale != nil {
+		r.Subresources = append(r.Subresources, s.scaleResource(*s.res.Scale))
 	}
 	return r
 }

@@ -168,7 +168,10 @@ func (s *Store) checkUpdate(ctx context.Context, d *door, stored *storage.Object
 	if err := d.noteUpdated(s, stored, old, obj, m, oldMeta, w); err != nil {
 		return err
 	}
-	ask := s.request(Update, d.subresource, obj, old, oldMeta, w.dryRun)
+	var ask *Request
+	if !d.admitted {
+		ask = s.request(Update, d.subresource, obj, old, oldMeta, w.dryRun)
+	}
 	if err := s.admit(ctx, ask); err != nil {
 		return err
 	}

@@ -45,20 +45,24 @@ func Install(ws *restful.WebService, prefix string, resources []*Resource, cfg C
 		ws.Path(prefix)
 	}
 	s := &shared{cfg: cfg, options: newOptionsCodec(), buffers: newBuffers(), watches: newWatchGroup(cfg.Stopping)}
-	codecs := map[*runtime.Scheme]*codec{}
+	codecs := codecs{}
 	in := installer{ws: ws}
 	for _, res := range resources {
-		c := codecs[res.Scheme]
-		if c == nil {
-			c = newCodec(res.Scheme)
-			codecs[res.Scheme] = c
-		}
-		e := newEndpoint(s, c, res, nil)
-		in.resource(e)
+		in.resource(newEndpoint(s, codecs.of(res.Scheme), res, nil))
 		for _, sub := range res.Subresources {
-			in.subresource(newEndpoint(s, c, sub, res), res)
+			in.subresource(newEndpoint(s, codecs.of(sub.Scheme), sub, res), res)
 		}
 	}
+}
+
+// codecs are one for each scheme: most resources share theirs.
+type codecs map[*runtime.Scheme]*codec
+
+func (c codecs) of(scheme *runtime.Scheme) *codec {
+	if c[scheme] == nil {
+		c[scheme] = newCodec(scheme)
+	}
+	return c[scheme]
 }
 
 // installer adds routes to one web service.

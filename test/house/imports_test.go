@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	},
 	"delegation/extensions": {"delegation", "delegation/registry", "handler", "handler/rest"},
 	// The registry implements the interface that the verbs declare, so it uses the types in it.
-	"delegation/registry":         {"delegation/storage", "handler", "handler/rest"},
+	"delegation/registry":         {"delegation/registry/fieldtypes", "delegation/storage", "handler", "handler/rest"},
 	"delegation/registry/declare": {"delegation/registry", "handler/rest"},
 	"delegation/storage":          {"metrics"},
 	"handler":                     {"metrics"},
