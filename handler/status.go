@@ -16,7 +16,7 @@ import (
 
 // WriteError answers r with err as a metav1.Status in JSON (YAML when that is what the client asks for first), with
 // the code, reason and Retry-After of an apierrors.APIStatus. A deadline that has passed is a 504 and a body
-// over its limit a 413. Any other error is a 500 whose text is not the client's to read; it is
+// over its limit a 413; a client that has gone gets a 499 that only counts. Any other error is a 500 whose text is not the client's to read; it is
 // logged. r may be nil where it must not be touched; the answer is JSON then.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf(r, err)
@@ -42,6 +42,8 @@ func statusOf(r *http.Request, err error) *metav1.Status {
 	case errors.As(err, &api):
 	case errors.Is(err, context.DeadlineExceeded):
 		api = apierrors.NewTimeoutError("request did not complete within the allotted timeout", 0)
+	case errors.Is(err, context.Canceled) && r != nil && r.Context().Err() != nil:
+		api = errClientGone()
 	case errors.As(err, &tooLarge):
 		api = apierrors.NewRequestEntityTooLargeError("limit is " + strconv.FormatInt(tooLarge.Limit, 10))
 	default:
@@ -59,14 +61,21 @@ func statusOf(r *http.Request, err error) *metav1.Status {
 	return &status
 }
 
+// StatusClientClosedRequest is the code of a request whose client did not wait for the answer. Nobody reads it:
+// it keeps such requests apart from those that failed, which operators are woken for.
+const StatusClientClosedRequest = 499
+
+func errClientGone() apierrors.APIStatus {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: StatusClientClosedRequest, Message: "the client has closed the request",
+	}}
+}
+
 // logUnexpected leaves for the operator what the client is not told.
 func logUnexpected(r *http.Request, err error) {
 	if r == nil {
 		klog.Background().Error(err, "Answering with an internal error")
 		return
-	}
-	if errors.Is(err, context.Canceled) {
-		return // the client has gone and takes nothing amiss
 	}
 	auditID := ""
 	if rq, ok := RequestFrom(r.Context()); ok {

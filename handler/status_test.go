@@ -56,6 +56,26 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
+func TestAClientThatHasGoneIsNoFailureOfTheServer(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := request(t, "GET", "/").WithContext(ctx)
+	for _, c := range []struct {
+		name string
+		gone bool
+		want int
+	}{{"the server has cancelled its own work", false, 500}, {"the client has closed the request", true, handler.StatusClientClosedRequest}} {
+		if c.gone {
+			cancel()
+		}
+		w := httptest.NewRecorder()
+		handler.WriteError(w, r, fmt.Errorf("reading: %w", context.Canceled))
+		if w.Code != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, w.Code, c.want)
+		}
+	}
+	cancel()
+}
+
 func TestWriteErrorChoosesTheMediaType(t *testing.T) {
 	for accept, want := range map[string]string{
 		"":    "application/json",

@@ -37,6 +37,12 @@ func requestOf(r *http.Request) *handler.Request {
 	return c.request
 }
 
+// clientHasGone tells whether the connection or the stream of r was closed by the other side.
+func clientHasGone(r *http.Request) bool {
+	c, ok := r.Context().(*requestContext)
+	return ok && c.parent.Err() != nil
+}
+
 // Deadline implements context.Context.
 func (c *requestContext) Deadline() (time.Time, bool) {
 	deadline, ok := c.parent.Deadline()

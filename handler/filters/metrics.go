@@ -42,7 +42,11 @@ func withMetrics(m *metrics.Metrics) filter {
 // count counts a request that has ended.
 func count(m *metrics.Metrics, r *http.Request, rq *handler.Request, rw *responseWriter) {
 	code := rw.status
-	if code == 0 {
+	switch {
+	case code != 0:
+	case clientHasGone(r):
+		code = handler.StatusClientClosedRequest
+	default:
 		code = http.StatusInternalServerError // what the panic will be answered with
 	}
 	c, took := callOf(r, rq, code), time.Since(rq.ReceivedAt)
