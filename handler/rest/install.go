@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -83,6 +84,19 @@ func (in installer) route(method, path string, op operation) {
 	}))
 }
 
+// maxWriteTime is how long one write may take, however patient the server is with requests (contract 2.2): what
+// it waits for is the store, or a webhook.
+const maxWriteTime = 34 * time.Second
+
+// bounded gives a write of one object its time.
+func bounded(op operation) operation {
+	return func(w http.ResponseWriter, r *http.Request, at target) error {
+		ctx, cancel := context.WithTimeout(r.Context(), maxWriteTime)
+		defer cancel()
+		return op(w, r.WithContext(ctx), at)
+	}
+}
+
 // resource adds a resource's collection and items.
 func (in installer) resource(e *endpoint) {
 	collection := "/" + e.res.Name
@@ -97,7 +111,7 @@ func (in installer) resource(e *endpoint) {
 		in.route(http.MethodGet, "/watch"+collection+"/{name}", e.watchPath)
 	}
 	if _, ok := e.res.Storage.(Creater); ok {
-		in.route(http.MethodPost, collection, e.create)
+		in.route(http.MethodPost, collection, bounded(e.create))
 	}
 	if _, ok := e.res.Storage.(CollectionDeleter); ok {
 		in.route(http.MethodDelete, collection, e.removeAll)
@@ -125,13 +139,13 @@ func (in installer) item(e *endpoint, path string) {
 		in.route(http.MethodHead, path, e.get)
 	}
 	if _, ok := e.res.Storage.(Updater); ok {
-		in.route(http.MethodPut, path, e.update)
+		in.route(http.MethodPut, path, bounded(e.update))
 		if readable {
-			in.route(http.MethodPatch, path, e.patch)
+			in.route(http.MethodPatch, path, bounded(e.patch))
 		}
 	}
 	if _, ok := e.res.Storage.(Deleter); ok {
-		in.route(http.MethodDelete, path, e.remove)
+		in.route(http.MethodDelete, path, bounded(e.remove))
 	}
 }
 
@@ -142,6 +156,6 @@ func (in installer) subresource(e *endpoint, parent *Resource) {
 	}
 	in.item(e, path)
 	if _, ok := e.res.Storage.(Creater); ok {
-		in.route(http.MethodPost, path, e.create)
+		in.route(http.MethodPost, path, bounded(e.create))
 	}
 }
