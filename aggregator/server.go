@@ -95,8 +95,9 @@ func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *route
 func (s *Server) install() error {
 	gv := apiregistrationv1.SchemeGroupVersion
 	err := s.InstallAPIGroups(&delegation.APIGroupInfo{
-		Group:    gv.Group,
-		Versions: []delegation.APIVersion{{Version: gv.Version, Resources: []*rest.Resource{s.store.Rest()}}},
+		Group:      gv.Group,
+		Versions:   []delegation.APIVersion{{Version: gv.Version, Resources: []*rest.Resource{s.store.Rest()}}},
+		FieldTypes: fieldTypes,
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 
 	"github.com/portico-api/portico/handler/discovery"
 	"github.com/portico-api/portico/handler/rest"
@@ -18,6 +19,8 @@ type APIGroupInfo struct {
 	Group string
 	// Versions are in the order of preference.
 	Versions []APIVersion
+	// FieldTypes says how the fields of the group's kinds are merged, for OpenAPI documents; nil leaves it open.
+	FieldTypes func() []smdschema.TypeDef
 }
 
 // APIVersion is one version of a group and what can be done in it. It may be empty: clients then
@@ -102,7 +105,7 @@ func (s *GenericAPIServer) installVersions(root string, group *APIGroupInfo) err
 			return err
 		}
 		s.config.Discovery.AddGroupVersion(discovery.SourceBuiltIn, group.Group, described)
-		s.addOpenAPI(prefix, schema.GroupVersion{Group: group.Group, Version: v.Version}, v.Resources)
+		s.addOpenAPI(prefix, schema.GroupVersion{Group: group.Group, Version: v.Version}, v.Resources, group.FieldTypes)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package delegation
 import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/spec3"
+	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/openapi"
@@ -11,9 +12,13 @@ import (
 
 // addOpenAPI describes the resources of one group-version below prefix. Nothing is made before a
 // client asks.
-func (s *GenericAPIServer) addOpenAPI(prefix string, gv schema.GroupVersion, resources []*rest.Resource) {
+func (s *GenericAPIServer) addOpenAPI(prefix string, gv schema.GroupVersion, resources []*rest.Resource, types func() []smdschema.TypeDef) {
 	s.config.OpenAPI.Add(prefix, func() (*spec3.OpenAPI, error) {
-		return openapi.ForResources(prefix, gv, openAPIResources(resources))
+		var known []smdschema.TypeDef
+		if types != nil {
+			known = types()
+		}
+		return openapi.ForResources(prefix, gv, openAPIResources(resources), known)
 	})
 }
 

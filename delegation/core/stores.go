@@ -89,6 +89,6 @@ func groupResources(resources []*rest.Resource) func(group, version string) *del
 				v.Resources = append(v.Resources, r)
 			}
 		}
-		return &delegation.APIGroupInfo{Group: group, Versions: []delegation.APIVersion{v}}
+		return &delegation.APIGroupInfo{Group: group, Versions: []delegation.APIVersion{v}, FieldTypes: fieldTypes}
 	}
 }

@@ -36,14 +36,14 @@ func core() (*spec3.OpenAPI, error) {
 			Subresources: []openapi.Resource{{Name: "status", Kind: gv.WithKind("Service"), Verbs: []string{"get", "patch", "update"}, Object: &corev1.Service{}}}},
 		{Name: "namespaces", Kind: gv.WithKind("Namespace"), Verbs: allVerbs, Object: &corev1.Namespace{}, List: &corev1.NamespaceList{}},
 		{Name: "pods", Kind: gv.WithKind("Pod"), Namespaced: true, Verbs: allVerbs, Object: &corev1.Pod{}, List: &corev1.PodList{}},
-	})
+	}, nil)
 }
 
 func apiregistration() (*spec3.OpenAPI, error) {
 	gv := apiregistrationv1.SchemeGroupVersion
 	return openapi.ForResources("/apis/apiregistration.k8s.io/v1", gv, []openapi.Resource{
 		{Name: "apiservices", Kind: gv.WithKind("APIService"), Verbs: allVerbs, Object: &apiregistrationv1.APIService{}, List: &apiregistrationv1.APIServiceList{}},
-	})
+	}, nil)
 }
 
 func newService() *openapi.Service {
@@ -347,7 +347,7 @@ func TestDocumentsComeAndGo(t *testing.T) {
 		gv := eventsv1.SchemeGroupVersion
 		return openapi.ForResources("/apis/events.k8s.io/v1", gv, []openapi.Resource{
 			{Name: "events", Kind: gv.WithKind("Event"), Namespaced: true, Verbs: allVerbs, Object: &eventsv1.Event{}, List: &eventsv1.EventList{}},
-		})
+		}, nil)
 	})
 	with := get(t, m, "/openapi/v3")
 	if !strings.Contains(with.Body.String(), "events.k8s.io") || with.Header().Get("ETag") == before.Header().Get("ETag") {
@@ -367,7 +367,7 @@ func TestOneBrokenGroupHidesNoOther(t *testing.T) {
 		gv := schema.GroupVersion{Group: "strange", Version: "v1"}
 		return openapi.ForResources("/apis/strange/v1", gv, []openapi.Resource{
 			{Name: "xs", Kind: gv.WithKind("X"), Verbs: []string{"get"}, Object: struct{ C chan int }{}},
-		})
+		}, nil)
 	})
 	m := mux(s)
 	if w := get(t, m, "/openapi/v3"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"api/v1"`) || strings.Contains(w.Body.String(), "broken") {

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/spec3"
 	"k8s.io/kube-openapi/pkg/validation/spec"
+	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 )
 
 // Resource is what a document tells of one resource or subresource.
@@ -19,13 +20,15 @@ type Resource struct {
 	Subresources []Resource
 }
 
-// ForResources describes the resources of one group-version, served below prefix: "/api/v1", "/apis/apps/v1".
-func ForResources(prefix string, gv schema.GroupVersion, resources []Resource) (*spec3.OpenAPI, error) {
+// ForResources describes the resources of one group-version, served below prefix: "/api/v1", "/apis/apps/v1". types
+// says how their fields are merged; nil leaves that open.
+func ForResources(prefix string, gv schema.GroupVersion, resources []Resource, types []smdschema.TypeDef) (*spec3.OpenAPI, error) {
 	d := &describer{prefix: prefix, gv: gv, schemas: newSchemas(), paths: map[string]*spec3.Path{}}
 	d.describeDiscovery()
 	for i := range resources {
 		d.describe(&resources[i])
 	}
+	d.schemas.markMerging(types)
 	if err := d.schemas.err; err != nil {
 		return nil, fmt.Errorf("describing %s: %w", gv, err)
 	}
