@@ -70,7 +70,7 @@ func (o *storeOptions) open(ctx context.Context, dataDir string, m *metrics.Stor
 	if compaction == 0 {
 		compaction = -1
 	}
-	return storage.Open(ctx, storage.Config{
+	store, err := storage.Open(ctx, storage.Config{
 		DataDir:            dataDir,
 		Servers:            o.servers,
 		Prefix:             o.prefix,
@@ -82,6 +82,10 @@ func (o *storeOptions) open(ctx context.Context, dataDir string, m *metrics.Stor
 		Metrics:            m,
 		OnFailure:          endProcess,
 	})
+	if errors.Is(err, storage.ErrHandshake) {
+		return nil, fmt.Errorf("%w; check --etcd-cafile, --etcd-certfile and --etcd-keyfile", err)
+	}
+	return store, err
 }
 
 // endProcess ends a process whose store can acknowledge nothing any more. Draining is of no use then, and whoever supervises

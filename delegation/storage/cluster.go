@@ -3,12 +3,13 @@ package storage
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/klog/v2"
 )
@@ -41,9 +42,9 @@ func dial(ctx context.Context, cfg Config) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	if _, err := linearized(ctx, client, cfg.Prefix); err != nil {
+	if err := firstAnswer(ctx, client, cfg, tlsConfig); err != nil {
 		client.Close()
-		return nil, fmt.Errorf("%s: no answer within %v; are the addresses right, and is a majority of the members up? %w", doing, cfg.StartTimeout, err)
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	started.Store(true)
 	c := &cluster{etcd: client}
@@ -51,11 +52,25 @@ func dial(ctx context.Context, cfg Config) (*cluster, error) {
 	return c, nil
 }
 
-func clusterTLS(cfg Config) (*tls.Config, error) {
-	if cfg.CAFile == "" && cfg.CertFile == "" && cfg.KeyFile == "" {
-		return nil, nil
+// firstAnswer returns when the cluster has answered, or when it is known that it will not.
+func firstAnswer(ctx context.Context, client *clientv3.Client, cfg Config, tlsConfig *tls.Config) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel(nil)
+	asking.Go(func() {
+		if err := objection(ctx, cfg.Servers, tlsConfig); err != nil {
+			cancel(err)
+		}
+	})
+	_, err := linearized(ctx, client, cfg.Prefix)
+	if cause := context.Cause(ctx); errors.Is(cause, ErrHandshake) {
+		return cause
 	}
-	return transport.TLSInfo{TrustedCAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile}.ClientConfig()
+	if err != nil {
+		return fmt.Errorf("no answer within %v; are the addresses right, and is a majority of the members up? %w", cfg.StartTimeout, err)
+	}
+	return nil
 }
 
 func (c *cluster) client() *clientv3.Client { return c.etcd }

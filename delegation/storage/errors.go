@@ -28,6 +28,8 @@ var (
 	ErrMalformed = errors.New("not the JSON of an object")
 	// ErrInUse: another process has the data directory.
 	ErrInUse = errors.New("is in use by another portico")
+	// ErrHandshake: the servers of the cluster and we do not accept each other's certificates.
+	ErrHandshake = errors.New("TLS handshake failed")
 	// ErrClosed: the cache or the store was closed.
 	ErrClosed = errors.New("store is closed")
 )

@@ -41,7 +41,7 @@ type server struct {
 func startServer(engine, dir string, args ...string) (*server, error) {
 	s := &server{engine: engine, dataDir: filepath.Join(dir, "data"), args: args}
 	if engine == "etcd" {
-		if err := s.startEtcd(filepath.Join(dir, "etcd")); err != nil {
+		if err := s.startEtcd("http", filepath.Join(dir, "etcd")); err != nil {
 			return nil, err
 		}
 		s.args = append(s.args, "--etcd-servers", s.etcdURL)
@@ -99,7 +99,8 @@ func (s *server) restart(t *testing.T) {
 	}
 }
 
-func (s *server) startEtcd(dir string) error {
+// startEtcd starts an etcd whose clients speak scheme.
+func (s *server) startEtcd(scheme, dir string, args ...string) error {
 	client, err := rig.FreePort()
 	if err != nil {
 		return err
@@ -108,11 +109,11 @@ func (s *server) startEtcd(dir string) error {
 	if err != nil {
 		return err
 	}
-	s.etcdURL = fmt.Sprintf("http://127.0.0.1:%d", client)
+	s.etcdURL = fmt.Sprintf("%s://127.0.0.1:%d", scheme, client)
 	peer := fmt.Sprintf("http://127.0.0.1:%d", peerPort)
-	s.etcd = exec.Command(etcdBinary, "--data-dir", dir, "--log-level", "error", "--unsafe-no-fsync",
+	s.etcd = exec.Command(etcdBinary, append([]string{"--data-dir", dir, "--log-level", "error", "--unsafe-no-fsync",
 		"--listen-client-urls", s.etcdURL, "--advertise-client-urls", s.etcdURL,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer}, args...)...)
 	if err := s.etcd.Start(); err != nil {
 		return fmt.Errorf("starting etcd: %w", err)
 	}
