@@ -2,14 +2,13 @@ package registry
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/handler/rest"
 )
 
 // Change is one decoded change. The objects are the follower's own to read, not to change.
@@ -37,6 +36,7 @@ type follower struct {
 	name  string // of the objects to tell of; empty for all
 	on    func(ev Change)
 	known map[string]*storage.Object
+	gone  map[string]*storage.Object // while all are told of: those that were not told of yet
 }
 
 func newFollower(s *Store, name string, on func(ev Change)) *follower {
@@ -44,69 +44,29 @@ func newFollower(s *Store, name string, on func(ev Change)) *follower {
 }
 
 func (f *follower) run(ctx context.Context, synced func()) error {
-	for {
-		cursor, err := f.catchUp(ctx)
-		if err != nil {
-			return ended(ctx, err)
-		}
-		if synced != nil {
-			synced()
-			synced = nil
-		}
-		err = f.follow(ctx, cursor)
-		cursor.Close()
-		if !errors.Is(err, storage.ErrCompacted) {
-			return ended(ctx, err)
-		}
-	}
-}
-
-// ended tells a follower that was stopped from one that cannot go on.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return fmt.Errorf("following a resource: %w", err)
-}
-
-// catchUp tells what differs between what is known and what is stored, and returns a cursor on what follows.
-func (f *follower) catchUp(ctx context.Context) (*storage.Cursor, error) {
-	snapshot, err := f.store.cache.Snapshot(ctx, storage.Read{})
-	if err != nil {
-		return nil, err
-	}
-	cursor, err := f.store.cache.Watch(ctx, "", snapshot.Revision())
-	if err != nil {
-		return nil, err
-	}
-	gone := make(map[string]*storage.Object, len(f.known))
-	for key, o := range f.known {
-		gone[key] = o
-	}
-	snapshot.Ascend("", "", func(o *storage.Object) bool {
-		delete(gone, o.Key())
-		if known := f.known[o.Key()]; known == nil || known.ResourceVersion() != o.ResourceVersion() {
-			f.tell(ctx, o, false)
-		}
-		return true
+	return f.store.Observe(ctx, Observer{
+		Begin: func() { f.gone = maps.Clone(f.known) },
+		Tell: func(o rest.Object, deleted bool) {
+			stored := o.(*storage.Object)
+			if f.gone != nil {
+				delete(f.gone, stored.Key())
+				if known := f.known[stored.Key()]; known != nil && known.ResourceVersion() == stored.ResourceVersion() {
+					return
+				}
+			}
+			f.tell(ctx, stored, deleted)
+		},
+		Listed: func() {
+			for _, o := range f.gone {
+				f.tell(ctx, o, true)
+			}
+			f.gone = nil
+			if synced != nil {
+				synced()
+				synced = nil
+			}
+		},
 	})
-	for _, o := range gone {
-		f.tell(ctx, o, true)
-	}
-	return cursor, nil
-}
-
-// follow tells what happens, until the cursor ends.
-func (f *follower) follow(ctx context.Context, cursor *storage.Cursor) error {
-	for {
-		events, _, err := cursor.Next(ctx)
-		if err != nil {
-			return err
-		}
-		for _, e := range events {
-			f.tell(ctx, e.Object, e.Type == watch.Deleted)
-		}
-	}
 }
 
 // tell decodes one change and passes it on, if it is to be told of. An object that is stored and cannot be
