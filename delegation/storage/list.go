@@ -8,17 +8,28 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// listPage is how many objects one request to the etcd asks for: the answer is held in memory as a whole.
-const listPage = 1000
+// The answer to one request is held in memory as a whole, so it must not be large. But it must hold many objects where they
+// are small: for each page the etcd counts all that would follow, and so a million objects in pages
+// of a thousand took a hundred seconds.
+const (
+	firstPage     = 500
+	lastPage      = 100_000
+	listPageBytes = 16 << 20
+)
+
+// nextPage is how many objects to ask for after a page of so many of a size.
+func nextPage(objects, bytes int) int64 {
+	return int64(min(max(listPageBytes/(bytes/objects+1), 1), lastPage))
+}
 
 // list reads all objects of a resource from the etcd, at a revision or (0) the newest.
 func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tree, at int64, err error) {
 	objects = new(tree)
 	end := clientv3.GetPrefixRangeEnd(c.prefix)
-	from := c.prefix
+	from, page := c.prefix, int64(firstPage)
 	for {
 		start := time.Now()
-		resp, err := s.engine.client().Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(listPage), clientv3.WithRev(revision))
+		resp, err := s.engine.client().Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(revision))
 		s.cfg.Metrics.ObserveRequest("list", c.cfg.Group, c.cfg.Resource, time.Since(start), err)
 		if err != nil {
 			return nil, 0, explain(ctx, "listing "+c.cfg.Path, err)
@@ -26,7 +37,9 @@ func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tr
 		if revision == 0 {
 			revision = resp.Header.Revision // the following pages are of the same state
 		}
+		bytes := 0
 		for _, kv := range resp.Kvs {
+			bytes += len(kv.Value)
 			key, namespace, ok := c.split(kv.Key)
 			if !ok {
 				continue
@@ -43,6 +56,7 @@ func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tr
 			return objects, revision, nil
 		}
 		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+		page = nextPage(len(resp.Kvs), bytes)
 	}
 }
 
