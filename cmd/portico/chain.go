@@ -23,6 +23,7 @@ type parts struct {
 	rules    *authorization.Authorizer
 	identity *identity
 	eventTTL time.Duration
+	collect  bool // garbage
 }
 
 // CreateServerChain builds the units back to front, because each needs its delegate, and returns the
@@ -48,6 +49,8 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		Rules:    p.rules,
 		Trust:    p.identity,
 		EventTTL: p.eventTTL,
+
+		DisableGarbageCollection: !p.collect,
 
 		NamespacedContent:          func() []delegation.NamespacedContent { return front.NamespacedContent() },
 		SubscribeNamespacedContent: func(on func()) { front.OnNamespacedContentChange(on) },

@@ -52,6 +52,7 @@ func addGroups(command *cobra.Command, groups []flagGroup) {
 func (o *options) addDataFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dataDir, "data-dir", defaultDataDir, "Directory for the embedded store, the certificates made on the first start and admin.kubeconfig.")
 	o.store.addFlags(flags)
+	flags.BoolVar(&o.garbageCollector, "enable-garbage-collector", true, "Delete objects whose owners are gone, and finish deletions that wait for their dependents.")
 	flags.DurationVar(&o.eventTTL, "event-ttl", time.Hour, "How long an event is kept after its last write.")
 }
 

@@ -42,6 +42,7 @@ type options struct {
 	maxMutatingRequestsInFlight int
 	requestTimeout              time.Duration
 	minRequestTimeout           int
+	garbageCollector            bool
 	eventTTL                    time.Duration
 	shutdownDelay               time.Duration
 	shutdownWatchGrace          time.Duration

@@ -76,7 +76,7 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 		return nil, nil, err
 	}
 	generic.Authorizer = authorizer
-	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, eventTTL: o.eventTTL})
+	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, eventTTL: o.eventTTL, collect: o.garbageCollector})
 	if err != nil {
 		return nil, nil, err
 	}

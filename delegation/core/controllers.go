@@ -21,6 +21,9 @@ func (s *Server) addControllers(cfg Config) error {
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
 	}
+	if !cfg.DisableGarbageCollection {
+		runners = append(runners, runner{"start-garbage-collector", newGarbageCollector(s.stores, cfg).Run})
+	}
 	if cfg.Trust != nil {
 		runners = append(runners,
 			runner{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run},

@@ -43,6 +43,13 @@ type Config struct {
 	// SubscribeNamespacedContent has on called when some of it can be emptied that could not be, or
 	// need not be any more. It is called once the unit runs; nil leaves it to the periodic look.
 	SubscribeNamespacedContent func(on func())
+	// DisableGarbageCollection leaves objects whose owners are gone, and those whose deletion waits for their
+	// dependents, to another collector.
+	DisableGarbageCollection bool
+	// OwnedResources are what the garbage collector follows beyond this unit, called as NamespacedContent is; nil
+	// means none. SubscribeOwnedResources has on called when there are others.
+	OwnedResources          func() []delegation.OwnedResource
+	SubscribeOwnedResources func(on func())
 }
 
 // Server is the middle unit: the built-in groups and what keeps their objects in order.

@@ -16,7 +16,7 @@ import (
 type stores struct {
 	all []opened
 
-	namespaces, configMaps, serviceAccounts, services, endpoints, endpointSlices *registry.Store
+	namespaces, configMaps, serviceAccounts, services, endpoints, endpointSlices, events *registry.Store
 
 	rbac RBACStores
 }
@@ -44,6 +44,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 		"serviceaccounts":     &s.serviceAccounts,
 		"services":            &s.services,
 		"endpoints":           &s.endpoints,
+		"events":              &s.events,
 		"endpointslices":      &s.endpointSlices,
 		"roles":               &s.rbac.Roles,
 		"rolebindings":        &s.rbac.RoleBindings,

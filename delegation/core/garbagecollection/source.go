@@ -1,0 +1,77 @@
+package garbagecollection
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/delegation"
+)
+
+const (
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
+// source is one resource that is followed.
+type source struct {
+	delegation.OwnedResource
+	graph *graph
+	look  func(uids []types.UID) // has nodes looked at
+
+	complete atomic.Bool // all its objects are known
+	before   bool        // it was complete once
+
+	// Guarded by the graph's mutex.
+	nodes  map[string]*node
+	unseen map[string]struct{} // while all objects are told of
+}
+
+func newSource(r delegation.OwnedResource, g *graph, look func([]types.UID)) *source {
+	return &source{OwnedResource: r, graph: g, look: look, nodes: map[string]*node{}}
+}
+
+// run follows the resource until ctx ends, again and again if its server goes.
+func (s *source) run(ctx context.Context) error {
+	defer s.graph.drop(s)
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		began := time.Now()
+		err := s.Reader.Observe(ctx, s)
+		s.complete.Store(false)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		klog.FromContext(ctx).V(2).Info("Cannot follow a resource for garbage; what may depend on it is kept", "resource", s.Resource, "err", err)
+		if time.Since(began) > lastRetry {
+			wait = firstRetry
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Begin implements delegation.OwnershipObserver.
+func (s *source) Begin() { s.graph.begin(s) }
+
+// Changed implements delegation.OwnershipObserver.
+func (s *source) Changed(o *delegation.OwnedObject, deleted bool) {
+	if deleted {
+		s.look(s.graph.gone(s, o))
+		return
+	}
+	s.look(s.graph.set(s, o))
+}
+
+// Listed implements delegation.OwnershipObserver.
+func (s *source) Listed() {
+	look := s.graph.listed(s, s.before)
+	s.before = true
+	s.complete.Store(true)
+	s.look(look)
+}
