@@ -124,8 +124,8 @@ func (h *house) send(ctx context.Context, method, url string, body []byte, out i
 // creators is how many clients fill a store.
 const creators = 64
 
-// fill creates config maps from number from up to number to.
-func (h *house) fill(ctx context.Context, namespace string, from, to int) error {
+// fill creates what body makes of a name, from number from up to number to.
+func (h *house) fill(ctx context.Context, namespace string, from, to int, body func(name string) string) error {
 	var next atomic.Int64
 	next.Store(int64(from))
 	errs := make([]error, creators)
@@ -137,7 +137,7 @@ func (h *house) fill(ctx context.Context, namespace string, from, to int) error 
 				if n >= int64(to) {
 					return
 				}
-				_, errs[i] = h.do(ctx, http.MethodPost, h.portico.URL+"/api/v1/namespaces/"+namespace+"/configmaps", []byte(configMap(fmt.Sprintf("c%06d", n))))
+				_, errs[i] = h.do(ctx, http.MethodPost, h.portico.URL+"/api/v1/namespaces/"+namespace+"/configmaps", []byte(body(fmt.Sprintf("c%06d", n))))
 			}
 		})
 	}

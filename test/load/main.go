@@ -113,5 +113,6 @@ func scenes() []scene {
 		{"watch by 10000", watchFanout(10000, 100)},
 		{"slow watchers", slowWatchers},
 		{"memory and lists", stored},
+		{"sweeps", sweeps},
 	}
 }

@@ -25,7 +25,7 @@ func stored(ctx context.Context, b *bench) error {
 		from, to  int
 	}{{"default", 0, 10000}, {"kube-public", 10000, 15000}, {"kube-public", 15000, 100000}} {
 		begin := time.Now()
-		if err := h.fill(ctx, step.namespace, step.from, step.to); err != nil {
+		if err := h.fill(ctx, step.namespace, step.from, step.to, configMap); err != nil {
 			return err
 		}
 		rate, full := float64(step.to-step.from)/time.Since(begin).Seconds(), h.portico.Memory()

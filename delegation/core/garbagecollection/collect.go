@@ -27,7 +27,7 @@ const (
 )
 
 // collect deletes an object that no owner keeps, and makes one that an owner keeps forget those that are gone.
-func (c *Collector) collect(ctx context.Context, v view) (again time.Duration, err error) {
+func (c *Collector) collect(ctx context.Context, v view, mayWait bool) (again time.Duration, err error) {
 	if len(v.owners) == 0 {
 		return 0, nil
 	}
@@ -38,8 +38,10 @@ func (c *Collector) collect(ctx context.Context, v view) (again time.Duration, e
 	case err != nil:
 		return 0, fmt.Errorf("reading %s %s/%s: %w", v.source.Resource, v.namespace, v.name, err)
 	}
-	found := c.sort(ctx, live)
+	found := c.sort(ctx, live, mayWait)
 	switch {
+	case errors.Is(found.doubt, errTakesServer):
+		return 0, found.doubt
 	case len(found.misplaced) > 0:
 		c.tellMisplaced(ctx, v.source, live, found.misplaced[0])
 		return 0, nil

@@ -2,6 +2,7 @@ package garbagecollection
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -17,8 +18,13 @@ import (
 )
 
 const (
-	// workers are few: garbage may wait, clients may not.
-	workers = 4
+	// One worker for what is in this process: garbage may wait, clients may not. With two, ten thousand objects are gone
+	// in three seconds instead of four, and the p99 of everybody else is more than twice what it was.
+	ownWorkers = 1
+	// Others wait for servers, some of which may not answer.
+	otherWorkers = 8
+	// serverTimeout is how long one of them is waited for.
+	serverTimeout = 10 * time.Second
 	// remembered is how many absent owners are remembered. Objects of one owner go at the same time.
 	remembered = 500
 	// conflictRecheck is when an object is looked at again that was written to meanwhile.
@@ -42,7 +48,8 @@ type Config struct {
 type Collector struct {
 	cfg    Config
 	graph  *graph
-	queue  *controller.Queue
+	queue  *controller.Queue // of what can be decided in this process
+	others *controller.Queue // of what a server has to be asked for
 	absent *lru.Cache
 	told   *lru.Cache // of misplaced objects
 
@@ -68,7 +75,8 @@ func New(cfg Config) *Collector {
 		sources: map[schema.GroupVersionResource]*following{},
 		kinds:   map[schema.GroupKind]*source{},
 	}
-	c.queue = controller.NewQueue("garbage_collector", c.handle)
+	c.queue = controller.NewQueue("garbage_collector", c.handleOwn)
+	c.others = controller.NewQueue("garbage_collector_remote", c.handleOther)
 	return c
 }
 
@@ -86,7 +94,8 @@ func (c *Collector) Run(ctx context.Context, started func()) error {
 	}
 	started()
 	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return c.queue.Run(ctx, workers) },
+		func(ctx context.Context) error { return c.queue.Run(ctx, ownWorkers) },
+		func(ctx context.Context) error { return c.others.Run(ctx, otherWorkers) },
 		func(ctx context.Context) error { return c.followAll(ctx, changed) },
 	)
 }
@@ -132,11 +141,15 @@ func (c *Collector) update(ctx context.Context, resources []delegation.OwnedReso
 	for _, f := range stopped {
 		<-f.ended
 	}
+	own := map[schema.GroupVersionResource]bool{}
+	for _, r := range c.cfg.Own {
+		own[r.Resource] = true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for resource, r := range wanted {
 		if c.sources[resource] == nil {
-			c.sources[resource] = c.follow(ctx, r)
+			c.sources[resource] = c.follow(ctx, r, !own[resource])
 			c.kinds[groupKindOf(r)] = c.sources[resource].source
 			change = true
 		}
@@ -144,9 +157,9 @@ func (c *Collector) update(ctx context.Context, resources []delegation.OwnedReso
 	return change
 }
 
-func (c *Collector) follow(ctx context.Context, r delegation.OwnedResource) *following {
+func (c *Collector) follow(ctx context.Context, r delegation.OwnedResource, remote bool) *following {
 	ctx, stop := context.WithCancel(ctx)
-	f := &following{source: newSource(r, c.graph, c.look), stop: stop, ended: make(chan struct{})}
+	f := &following{source: newSource(r, remote, c.graph, c.look), stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(f.ended)
 		_ = f.run(ctx) // it ends with ctx and not before
@@ -183,23 +196,48 @@ func (c *Collector) look(uids []types.UID) {
 	}
 }
 
-// handle does what one node needs. A conflict means that somebody else was faster: it is looked at anew.
-func (c *Collector) handle(ctx context.Context, key string) (again time.Duration, err error) {
-	again, err = c.settle(ctx, key)
+// handleOwn does what one node needs, or hands it over when that takes a server: nothing here waits for one.
+func (c *Collector) handleOwn(ctx context.Context, key string) (again time.Duration, err error) {
+	v, ok := c.graph.look(types.UID(key))
+	if !ok {
+		return 0, nil
+	}
+	if v.isRemote() {
+		c.others.Add(key)
+		return 0, nil
+	}
+	again, err = c.handle(ctx, v, false)
+	if errors.Is(err, errTakesServer) {
+		c.others.Add(key)
+		return 0, nil
+	}
+	return again, err
+}
+
+func (c *Collector) handleOther(ctx context.Context, key string) (again time.Duration, err error) {
+	v, ok := c.graph.look(types.UID(key))
+	if !ok {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	return c.handle(ctx, v, true)
+}
+
+// handle does what a node needs, unless that takes a server and nobody may wait for one. A conflict means that somebody
+// else was faster: it is looked at anew.
+func (c *Collector) handle(ctx context.Context, v view, mayWait bool) (again time.Duration, err error) {
+	again, err = c.settle(ctx, v, mayWait)
 	if apierrors.IsConflict(err) {
 		return conflictRecheck, nil
 	}
 	return again, err
 }
 
-func (c *Collector) settle(ctx context.Context, key string) (again time.Duration, err error) {
-	v, ok := c.graph.look(types.UID(key))
-	if !ok {
-		return 0, nil
-	}
+func (c *Collector) settle(ctx context.Context, v view, mayWait bool) (again time.Duration, err error) {
 	switch v.deletion {
 	case notDeleted:
-		return c.collect(ctx, v)
+		return c.collect(ctx, v, mayWait)
 	case foreground:
 		return c.finishForeground(ctx, v)
 	case orphan:

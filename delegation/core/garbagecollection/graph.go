@@ -215,6 +215,15 @@ type view struct {
 	dependents []dependent
 }
 
+// isRemote tells whether it takes a server to read a node or to write its dependents.
+func (v *view) isRemote() bool {
+	remote := v.source.remote
+	for _, d := range v.dependents {
+		remote = remote || d.source.remote
+	}
+	return remote
+}
+
 // dependent is an object that is owned by a node.
 type dependent struct {
 	source          *source

@@ -24,20 +24,25 @@ type owners struct {
 	doubt     error // why it is not known of others whether they exist
 }
 
+// errTakesServer: a server has to be asked, and nobody may wait for it here.
+var errTakesServer = errors.New("a server has to be asked")
+
 // errUnknownKind: nobody serves the kind of an owner, at least not now.
 var errUnknownKind = errors.New("nobody serves this kind now")
 
 // sort asks for each owner of an object. It asks until one is found that keeps the object, and for those after it, too: a
 // reference to an owner that is gone is removed.
-func (c *Collector) sort(ctx context.Context, o *delegation.OwnedObject) owners {
+func (c *Collector) sort(ctx context.Context, o *delegation.OwnedObject, mayWait bool) owners {
 	var found owners
 	for _, ref := range o.Owners {
-		owner, err := c.owner(ctx, o.Namespace, ref)
+		owner, err := c.owner(ctx, o.Namespace, ref, mayWait)
 		switch {
 		case errors.Is(err, errMisplaced):
 			found.misplaced = append(found.misplaced, ref)
 		case errors.Is(err, errAbsent):
 			found.absent = append(found.absent, ref.UID)
+		case errors.Is(err, errTakesServer):
+			return owners{doubt: err}
 		case err != nil:
 			found.doubt = fmt.Errorf("looking for owner %s %s: %w", ref.Kind, ref.Name, err)
 		case owner.Deleting && slices.Contains(owner.Finalizers, metav1.FinalizerDeleteDependents):
@@ -56,7 +61,7 @@ var (
 
 // owner reads an owner. The absence of one is remembered with everything that the reference says: another reference to
 // the same UID may name another object.
-func (c *Collector) owner(ctx context.Context, namespace string, ref metav1.OwnerReference) (*delegation.OwnedObject, error) {
+func (c *Collector) owner(ctx context.Context, namespace string, ref metav1.OwnerReference, mayWait bool) (*delegation.OwnedObject, error) {
 	group := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()
 	s := c.sourceOf(group)
 	if s == nil {
@@ -71,6 +76,9 @@ func (c *Collector) owner(ctx context.Context, namespace string, ref metav1.Owne
 	place := absence{kind: group, namespace: namespace, name: ref.Name, uid: ref.UID}
 	if _, known := c.absent.Get(place); known {
 		return nil, errAbsent
+	}
+	if s.remote && !mayWait {
+		return nil, errTakesServer
 	}
 	owner, err := s.Reader.Get(ctx, namespace, ref.Name)
 	switch {

@@ -19,8 +19,9 @@ const (
 // source is one resource that is followed.
 type source struct {
 	delegation.OwnedResource
-	graph *graph
-	look  func(uids []types.UID) // has nodes looked at
+	remote bool // it takes a server to ask for its objects
+	graph  *graph
+	look   func(uids []types.UID) // has nodes looked at
 
 	complete atomic.Bool // all its objects are known
 	before   bool        // it was complete once
@@ -30,8 +31,8 @@ type source struct {
 	unseen map[string]struct{} // while all objects are told of
 }
 
-func newSource(r delegation.OwnedResource, g *graph, look func([]types.UID)) *source {
-	return &source{OwnedResource: r, graph: g, look: look, nodes: map[string]*node{}}
+func newSource(r delegation.OwnedResource, remote bool, g *graph, look func([]types.UID)) *source {
+	return &source{OwnedResource: r, remote: remote, graph: g, look: look, nodes: map[string]*node{}}
 }
 
 // run follows the resource until ctx ends, again and again if its server goes.
