@@ -191,13 +191,13 @@ func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
 	if err == nil {
 		c.discovery, c.discoveryETag = found, newETag
 	}
-	returned := fresh && !c.fresh
+	news := fresh && !c.fresh || err == nil // what it serves may be other resources now
 	c.fresh = fresh
 	for gv, m := range c.members {
 		cs.report(gv, m, fresh)
 	}
 	cs.mu.Unlock()
-	if returned {
+	if news {
 		cs.reachable.notify()
 	}
 	if fresh {

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,13 +158,14 @@ type document struct {
 
 // question is one of our own requests to a remote server.
 type question struct {
-	method string // GET when empty
-	path   string
-	query  string
-	as     user.Info
-	accept string
-	etag   string // of what is known already
-	body   []byte // JSON, if any
+	method      string // GET when empty
+	path        string
+	query       string
+	as          user.Info
+	accept      string
+	etag        string // of what is known already
+	body        []byte // JSON, if any
+	contentType string // of the body; application/json when empty
 }
 
 // get asks an endpoint of the remote server. where is what was asked, for messages, as soon as there
@@ -177,26 +179,11 @@ func (rm *remote) get(ctx context.Context, q question) (doc *document, where str
 	return rm.getFrom(ctx, address, q)
 }
 
-// getFrom asks one endpoint. It follows no redirect: the answer would come from who knows where
-// (contract 5.2).
+// getFrom asks one endpoint.
 func (rm *remote) getFrom(ctx context.Context, address string, q question) (doc *document, where string, err error) {
-	where = (&url.URL{Scheme: "https", Host: address, Path: q.path, RawQuery: q.query}).String()
-	r, err := http.NewRequestWithContext(ctx, q.method, where, bytes.NewReader(q.body))
+	resp, where, err := rm.send(ctx, address, q)
 	if err != nil {
 		return nil, where, err
-	}
-	if len(q.body) > 0 {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	r.Header.Set("X-Remote-User", q.as.GetName())
-	r.Header["X-Remote-Group"] = q.as.GetGroups()
-	r.Header.Set("Accept", q.accept)
-	if q.etag != "" {
-		r.Header.Set("If-None-Match", q.etag)
-	}
-	resp, err := rm.transport.RoundTrip(r)
-	if err != nil {
-		return nil, where, steady(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
@@ -207,6 +194,67 @@ func (rm *remote) getFrom(ctx context.Context, address string, q question) (doc 
 		return nil, where, fmt.Errorf("the answer is longer than %d bytes", maxDocument)
 	}
 	return &document{code: resp.StatusCode, header: resp.Header, body: body}, where, nil
+}
+
+// stream is an answer that goes on. Close ends it and gives its endpoint back.
+type stream struct {
+	io.Reader
+	body    io.Closer
+	release func()
+}
+
+func (s *stream) Close() error {
+	defer s.release()
+	return s.body.Close()
+}
+
+// open asks an endpoint of the remote server for an answer that goes on.
+func (rm *remote) open(ctx context.Context, q question) (io.ReadCloser, error) {
+	address, release, err := rm.transport.Pick()
+	if err != nil {
+		return nil, err
+	}
+	resp, _, err := rm.send(ctx, address, q)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	s := &stream{Reader: resp.Body, body: resp.Body, release: release}
+	if resp.StatusCode == http.StatusOK {
+		return s, nil
+	}
+	defer s.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	if err != nil {
+		return nil, steady(err)
+	}
+	return nil, (&document{code: resp.StatusCode, header: resp.Header, body: body}).failure()
+}
+
+// isEnd tells whether an answer that goes on has ended as its server meant it to.
+func isEnd(err error) bool { return errors.Is(err, io.EOF) }
+
+// send asks one endpoint. It follows no redirect: the answer would come from who knows where
+// (contract 5.2).
+func (rm *remote) send(ctx context.Context, address string, q question) (resp *http.Response, where string, err error) {
+	where = (&url.URL{Scheme: "https", Host: address, Path: q.path, RawQuery: q.query}).String()
+	r, err := http.NewRequestWithContext(ctx, q.method, where, bytes.NewReader(q.body))
+	if err != nil {
+		return nil, where, err
+	}
+	if len(q.body) > 0 {
+		r.Header.Set("Content-Type", cmp.Or(q.contentType, "application/json"))
+	}
+	r.Header.Set("X-Remote-User", q.as.GetName())
+	r.Header["X-Remote-Group"] = q.as.GetGroups()
+	r.Header.Set("Accept", q.accept)
+	if q.etag != "" {
+		r.Header.Set("If-None-Match", q.etag)
+	}
+	if resp, err = rm.transport.RoundTrip(r); err != nil {
+		return nil, where, steady(err)
+	}
+	return resp, where, nil
 }
 
 // steady leaves our own port, new for each connection, out of an error's text: otherwise the same

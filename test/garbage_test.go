@@ -208,6 +208,47 @@ func TestGarbageIsCollected(t *testing.T) {
 	})
 }
 
+// Owners and what they own may be kept by different servers. While one of them does not answer, nothing is taken for garbage.
+func TestGarbageIsCollectedAcrossServers(t *testing.T) {
+	p := startPortico(t)
+	sample := startSampleAPIServer(t, p.kubeconfig)
+	p.kubectl(t, "apply", "-f", wardleManifests(t, sample.port))
+	p.kubectl(t, "wait", "--for=condition=Available", "--timeout=60s", "apiservice/v1alpha1.wardle.example.com")
+	p.untilKubectl(t, "wardle.example.com/v1alpha1", "api-resources")
+	g := newGarden(t, p)
+	flunder := func(name, owners string) string {
+		manifest := "apiVersion: wardle.example.com/v1alpha1\nkind: Flunder\nmetadata: {name: " + name + ", ownerReferences: [" + owners + "]}\n"
+		eventually(t, "the sample knows the namespace", func() bool {
+			_, _, err := g.tryKubectl(t, manifest, "-n", g.namespace, "apply", "-f", "-")
+			return err == nil
+		})
+		return g.kubectl(t, "-n", g.namespace, "get", "flunder", name, "-o", "jsonpath={.metadata.uid}")
+	}
+	ofFlunder := func(name, uid string) metav1.OwnerReference {
+		return metav1.OwnerReference{APIVersion: "wardle.example.com/v1alpha1", Kind: "Flunder", Name: name, UID: types.UID(uid)}
+	}
+	noFlunders := func() bool { return g.kubectl(t, "-n", g.namespace, "get", "flunders", "-o", "name") == "" }
+
+	root := g.plant(t, "root")
+	there := flunder("there", "{apiVersion: v1, kind: ConfigMap, name: root, uid: "+string(root.UID)+", blockOwnerDeletion: true}")
+	g.plant(t, "back", ofFlunder("there", there))
+	g.stays(t, "back")
+	g.delete(t, "root", "foreground")
+	eventually(t, "the flunder is collected", noFlunders)
+	g.goes(t, "back")
+
+	away := flunder("away", "")
+	g.plant(t, "waiting", ofFlunder("away", away))
+	sample.kill()
+	g.plant(t, "doubtful", ofFlunder("away", away))
+	g.stays(t, "waiting")
+	g.stays(t, "doubtful")
+	sample.start(t)
+	g.untilKubectl(t, "deleted", "-n", g.namespace, "delete", "flunder", "away")
+	g.goes(t, "waiting")
+	g.goes(t, "doubtful")
+}
+
 // What a collector had begun is finished by the next one, whatever ended the first.
 func TestADeletionThatWaitsOutlivesAKill(t *testing.T) {
 	p := startPortico(t)

@@ -148,10 +148,12 @@ func (c *Collector) update(ctx context.Context, resources []delegation.OwnedReso
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for resource, r := range wanted {
-		if c.sources[resource] == nil {
-			c.sources[resource] = c.follow(ctx, r, !own[resource])
-			c.kinds[groupKindOf(r)] = c.sources[resource].source
+		if f := c.sources[resource]; f == nil {
+			f = c.follow(ctx, r, !own[resource])
+			c.sources[resource], c.kinds[groupKindOf(r)] = f, f.source
 			change = true
+		} else if !f.complete.Load() {
+			f.tryAgain() // why this was called may be that its server is back
 		}
 	}
 	return change

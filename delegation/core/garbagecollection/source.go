@@ -23,8 +23,9 @@ type source struct {
 	graph  *graph
 	look   func(uids []types.UID) // has nodes looked at
 
-	complete atomic.Bool // all its objects are known
-	before   bool        // it was complete once
+	retry    chan struct{} // holds at most one
+	complete atomic.Bool   // all its objects are known
+	before   bool          // it was complete once
 
 	// Guarded by the graph's mutex.
 	nodes  map[string]*node
@@ -32,7 +33,7 @@ type source struct {
 }
 
 func newSource(r delegation.OwnedResource, remote bool, g *graph, look func([]types.UID)) *source {
-	return &source{OwnedResource: r, remote: remote, graph: g, look: look, nodes: map[string]*node{}}
+	return &source{OwnedResource: r, remote: remote, graph: g, look: look, retry: make(chan struct{}, 1), nodes: map[string]*node{}}
 }
 
 // run follows the resource until ctx ends, again and again if its server goes.
@@ -52,8 +53,17 @@ func (s *source) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-s.retry:
 		case <-time.After(wait):
 		}
+	}
+}
+
+// tryAgain has a resource that could not be followed tried without waiting for its time.
+func (s *source) tryAgain() {
+	select {
+	case s.retry <- struct{}{}:
+	default:
 	}
 }
 
