@@ -38,6 +38,10 @@ func TestAMistakeStopsTheStartWithOneLine(t *testing.T) {
 		"a request timeout of zero":   {[]string{"--request-timeout", "0s"}, []string{"--request-timeout"}},
 		"an unknown TLS version":      {[]string{"--tls-min-version", "VersionTLS99"}, []string{"--tls-min-version"}},
 		"an unknown cipher":           {[]string{"--tls-cipher-suites", "ROT13"}, []string{"--tls-cipher-suites", "ROT13"}},
+		"an issuer without a name":    {[]string{"--service-account-issuer="}, []string{"--service-account-issuer"}},
+		"a missing token key":         {[]string{"--service-account-signing-key-file", "/nonexistent.key"}, []string{"--service-account-signing-key-file", "/nonexistent.key"}},
+		"a malformed token key":       {[]string{"--service-account-key-file", garbage}, []string{"--service-account-key-file", garbage}},
+		"tokens that live too short":  {[]string{"--service-account-max-token-expiration", "1m"}, []string{"--service-account-max-token-expiration"}},
 		"an argument that is no flag": {[]string{"now"}, []string{"now"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,7 @@ type parts struct {
 	rbac     *authorization.RBAC
 	rules    *authorization.Authorizer
 	identity *identity
+	accounts *accounts
 	eventTTL time.Duration
 	collect  bool // garbage
 }
@@ -48,6 +49,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		RBAC:     p.rbac,
 		Rules:    p.rules,
 		Trust:    p.identity,
+		Tokens:   p.accounts.tokens,
 		EventTTL: p.eventTTL,
 
 		DisableGarbageCollection: !p.collect,
@@ -61,6 +63,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		return nil, err
 	}
 
+	p.accounts.objects.Objects = mid.TokenObjects()
 	services := mid.Services()
 	front, err = aggregator.New(ctx, aggregator.Config{
 		Registry:                 shared,

@@ -26,6 +26,7 @@ func (o *options) flagGroups() []flagGroup {
 		{"Data", o.addDataFlags},
 		{"Listening", o.addServingFlags},
 		{"Users", o.addUserFlags},
+		{"Service accounts", o.tokens.addFlags},
 		{"Extension API servers", o.addBackendFlags},
 		{"Limits", o.addLimitFlags},
 		{"Start and end", o.addLifeFlags},

@@ -36,7 +36,8 @@ type options struct {
 	proxyClientCertFile      string
 	proxyClientKeyFile       string
 
-	store storeOptions
+	store  storeOptions
+	tokens tokenOptions
 
 	maxRequestsInFlight         int
 	maxMutatingRequestsInFlight int
@@ -90,6 +91,9 @@ func (o *options) validate() error {
 		return fmt.Errorf("--authorization-mode is empty: choose from RBAC, AlwaysAllow, AlwaysDeny")
 	}
 	if err := o.store.validate(); err != nil {
+		return err
+	}
+	if err := o.tokens.validate(); err != nil {
 		return err
 	}
 	return o.validateLimits()

@@ -71,12 +71,16 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err != nil {
 		return nil, nil, err
 	}
-	generic, err := newGenericConfig(o, id, listener, m)
+	accounts, err := o.tokens.newAccounts(id.pki.ServiceAccount.KeyFile, externalAddress(o, listener))
+	if err != nil {
+		return nil, nil, err
+	}
+	generic, err := newGenericConfig(o, id, accounts, listener, m)
 	if err != nil {
 		return nil, nil, err
 	}
 	generic.Authorizer = authorizer
-	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, eventTTL: o.eventTTL, collect: o.garbageCollector})
+	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,9 +88,9 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 }
 
 // newGenericConfig is what all units share, but for the authorizer.
-func newGenericConfig(o *options, id *identity, listener net.Listener, m *metrics.Metrics) (*delegation.Config, error) {
+func newGenericConfig(o *options, id *identity, a *accounts, listener net.Listener, m *metrics.Metrics) (*delegation.Config, error) {
 	loopbackToken := uuid.NewString()
-	authn, err := newAuthenticator(o, id, loopbackToken, m)
+	authn, err := newAuthenticator(o, id, a, loopbackToken, m)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +118,7 @@ func newGenericConfig(o *options, id *identity, listener net.Listener, m *metric
 	return generic, nil
 }
 
-func newAuthenticator(o *options, id *identity, loopbackToken string, m *metrics.Metrics) (authenticator.Request, error) {
+func newAuthenticator(o *options, id *identity, accounts *accounts, loopbackToken string, m *metrics.Metrics) (authenticator.Request, error) {
 	a, err := authentication.New(authentication.Config{
 		ClientCA: id.clientCA,
 		RequestHeader: authentication.RequestHeader{
@@ -126,9 +130,12 @@ func newAuthenticator(o *options, id *identity, loopbackToken string, m *metrics
 			ExtraHeaderPrefixes: o.requestHeaderExtraPrefix,
 		},
 		TokenFile:     o.tokenAuthFile,
+		Audiences:     accounts.tokens.Audiences,
 		LoopbackToken: loopbackToken,
-		Anonymous:     o.anonymousAuth,
-		Metrics:       m.Authentication,
+
+		ServiceAccounts: accounts.verifier,
+		Anonymous:       o.anonymousAuth,
+		Metrics:         m.Authentication,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing authentication (--token-auth-file, --requestheader-…): %w", err)

@@ -21,6 +21,10 @@ func (s *Server) addControllers(cfg Config) error {
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
 	}
+	if cfg.Tokens != nil {
+		secrets := &tokenSecrets{accounts: s.stores.serviceAccounts, secrets: s.stores.secrets, issuer: cfg.Tokens.Issuer, trust: cfg.Trust}
+		runners = append(runners, runner{"start-service-account-token-controller", secrets.Run})
+	}
 	if !cfg.DisableGarbageCollection {
 		runners = append(runners, runner{"start-garbage-collector", newGarbageCollector(s.stores, cfg).Run})
 	}

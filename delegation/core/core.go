@@ -35,6 +35,8 @@ type Config struct {
 	Rules authorizer.RuleResolver
 	// Trust is published to extension API servers and to programs in each namespace; nil publishes nothing.
 	Trust TrustSource
+	// Tokens makes tokens of service accounts; nil makes none.
+	Tokens *Tokens
 	// EventTTL is how long an event is kept after its last write; 0 means one hour.
 	EventTTL time.Duration
 	// NamespacedContent is what a namespace's deletion has to empty beyond this unit. It is called anew
@@ -104,6 +106,9 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	}
 	if err := s.installGroups(cfg, generic); err != nil {
 		return nil, err
+	}
+	if cfg.Tokens != nil && cfg.Tokens.Documents != nil {
+		s.installTokenDocuments(cfg.Tokens.Documents)
 	}
 	if err := s.addControllers(cfg); err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 type stores struct {
 	all []opened
 
-	namespaces, configMaps, serviceAccounts, services, endpoints, endpointSlices, events *registry.Store
+	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events *registry.Store
 
 	rbac RBACStores
 }
@@ -41,6 +41,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 	}
 	known := map[string]**registry.Store{
 		"configmaps":          &s.configMaps,
+		"secrets":             &s.secrets,
 		"serviceaccounts":     &s.serviceAccounts,
 		"services":            &s.services,
 		"endpoints":           &s.endpoints,
@@ -73,6 +74,10 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 			resources = append(resources, namespaceResource(o.store))
 		case o.resource.GroupVersion.Group == rbacv1.GroupName:
 			// Guarded below: nobody may grant what they do not hold.
+		case o.store == s.serviceAccounts && cfg.Tokens != nil:
+			accounts := o.store.Rest()
+			accounts.Subresources = append(accounts.Subresources, tokenResource(cfg, s))
+			resources = append(resources, accounts)
 		default:
 			resources = append(resources, o.store.Rest())
 		}

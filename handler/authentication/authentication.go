@@ -20,6 +20,8 @@ type Config struct {
 	RequestHeader RequestHeader
 	// TokenFile is a CSV file of static bearer tokens: token,user,uid[,"group1,group2"].
 	TokenFile string
+	// ServiceAccounts verifies tokens that were issued; nil knows none.
+	ServiceAccounts authenticator.Token
 	// LoopbackToken is the bearer token of the server's own client, which is system:apiserver.
 	LoopbackToken string
 	// Audiences are those that a token of ours is good for; default https://kubernetes.default.svc.
@@ -62,8 +64,12 @@ func New(cfg Config) (authenticator.Request, error) {
 			return nil, fmt.Errorf("reading the token file %s: %w", cfg.TokenFile, err)
 		}
 	}
+	known := tokenUnion{tokens}
+	if cfg.ServiceAccounts != nil {
+		known = append(known, cfg.ServiceAccounts)
+	}
 	// Even without any token these two stay: who shows an unknown one is refused and not anonymous.
-	u.steps = append(u.steps, bearer{tokens: tokens}, webSocketBearer{tokens: tokens})
+	u.steps = append(u.steps, bearer{tokens: known}, webSocketBearer{tokens: known})
 	if len(u.steps) > maxSteps {
 		panic("authentication: more kinds of credentials than errors can be kept of")
 	}

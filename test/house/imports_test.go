@@ -31,21 +31,22 @@ var mayImport = map[string][]string{
 	},
 	"delegation/core": {
 		"delegation", "delegation/controller", "delegation/core/garbagecollection", "delegation/registry", "delegation/registry/declare", "delegation/registry/fieldtypes",
-		"handler", "handler/rest", "handler/authentication", "handler/authorization",
+		"handler", "handler/rest", "handler/authentication", "handler/authentication/serviceaccount", "handler/authorization",
 	},
 	"delegation/core/garbagecollection": {"delegation", "delegation/controller"},
 	"delegation/extensions":             {"delegation", "delegation/registry", "handler", "handler/rest"},
 	// The registry implements the interface that the verbs declare, so it uses the types in it.
-	"delegation/registry":         {"delegation/registry/fieldtypes", "delegation/storage", "handler", "handler/rest"},
-	"delegation/registry/declare": {"delegation/registry", "handler/rest"},
-	"delegation/storage":          {"metrics"},
-	"handler":                     {"metrics"},
-	"handler/filters":             {"handler", "metrics"},
-	"handler/authentication":      {"handler", "metrics"},
-	"handler/authorization":       {"handler", "metrics"},
-	"handler/rest":                {"handler", "metrics"},
-	"handler/discovery":           {"handler", "metrics"},
-	"handler/openapi":             {"handler", "metrics"},
+	"delegation/registry":                   {"delegation/registry/fieldtypes", "delegation/storage", "handler", "handler/rest"},
+	"delegation/registry/declare":           {"delegation/registry", "handler/rest"},
+	"delegation/storage":                    {"metrics"},
+	"handler":                               {"metrics"},
+	"handler/filters":                       {"handler", "metrics"},
+	"handler/authentication/serviceaccount": {"handler"},
+	"handler/authentication":                {"handler", "metrics"},
+	"handler/authorization":                 {"handler", "metrics"},
+	"handler/rest":                          {"handler", "metrics"},
+	"handler/discovery":                     {"handler", "metrics"},
+	"handler/openapi":                       {"handler", "metrics"},
 }
 
 // forbidden are the packages whose job is ours; the project exists to do it better.
