@@ -13,7 +13,7 @@ import (
 )
 
 // Paths of the built programs.
-var porticoBinary, etcdBinary string
+var porticoBinary, etcdBinary, kubectlBinary string
 
 // engines are the servers that every suite runs against, one for each place that objects are stored in.
 var engines []*server
@@ -31,11 +31,12 @@ func TestMain(m *testing.M) {
 
 // run builds what is tested, starts it on each engine and runs the tests.
 func run(m *testing.M) (int, error) {
-	programs, err := rig.Build(rig.Portico, rig.Etcd)
+	programs, err := rig.Build(rig.Portico, rig.Etcd, rig.Kubectl)
 	if err != nil {
 		return 0, err
 	}
 	porticoBinary, etcdBinary = filepath.Join(programs, rig.Portico), filepath.Join(programs, rig.Etcd)
+	kubectlBinary = filepath.Join(programs, rig.Kubectl)
 	dir, err := os.MkdirTemp("", "conformance")
 	if err != nil {
 		return 0, err
