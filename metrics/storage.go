@@ -13,6 +13,7 @@ type Storage struct {
 	operations *bound[storeOperation, operationInstruments]
 	caches     *bound[groupResource, cacheInstruments]
 	size       prometheus.Gauge
+	leading    *prometheus.GaugeVec
 }
 
 type groupResource struct{ group, resource string }
@@ -63,7 +64,8 @@ func newStorage(r prometheus.Registerer) *Storage {
 		capacity      = gauges(r, "watch_cache_capacity", "[ALPHA] Changes that the history of a resource can hold.", "group", "resource")
 	)
 	return &Storage{
-		size: gauges(r, "apiserver_storage_size_bytes", "[STABLE] Size of the store's database file.", "storage_cluster_id").WithLabelValues("etcd-0"),
+		leading: gauges(r, "leader_election_master_status", "[ALPHA] Whether this process leads: 1 or 0, by what it leads.", "name"),
+		size:    gauges(r, "apiserver_storage_size_bytes", "[STABLE] Size of the store's database file.", "storage_cluster_id").WithLabelValues("etcd-0"),
 		operations: newBound(
 			func(k storeOperation) storeOperation {
 				return storeOperation{strings.Clone(k.operation), k.groupResource.own()}
@@ -99,6 +101,18 @@ func newStorage(r prometheus.Registerer) *Storage {
 			}
 		}),
 	}
+}
+
+// Leading shows whether this process leads what has that name.
+func (s *Storage) Leading(name string, leads bool) {
+	if s == nil {
+		return
+	}
+	value := 0.0
+	if leads {
+		value = 1
+	}
+	s.leading.WithLabelValues(name).Set(value)
 }
 
 // ObserveRequest counts one request to the store: its operation ("get", "list", "create", "update",

@@ -21,19 +21,25 @@ type sampleAPIServer struct {
 // until it is ready.
 func startSampleAPIServer(t *testing.T, kubeconfig string) *sampleAPIServer {
 	t.Helper()
-	client, peer := freePort(t), freePort(t)
-	start(t, t.TempDir(), etcdBinary, "--data-dir", filepath.Join(t.TempDir(), "etcd"), "--log-level", "error",
-		"--listen-client-urls", "http://"+loopback(client), "--advertise-client-urls", "http://"+loopback(client),
-		"--listen-peer-urls", "http://"+loopback(peer), "--initial-advertise-peer-urls", "http://"+loopback(peer),
-		"--initial-cluster", "default=http://"+loopback(peer))
+	etcd := startEtcd(t)
 	s := &sampleAPIServer{port: freePort(t)}
 	s.args = []string{
 		"--kubeconfig", kubeconfig, "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
-		"--etcd-servers", "http://" + loopback(client), "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(s.port),
+		"--etcd-servers", etcd, "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(s.port),
 		"--cert-dir", t.TempDir(),
 	}
 	s.start(t)
 	return s
+}
+
+// startEtcd starts an etcd of one member on an empty directory and returns where clients reach it.
+func startEtcd(t *testing.T) (url string) {
+	t.Helper()
+	client, peer := "http://"+loopback(freePort(t)), "http://"+loopback(freePort(t))
+	start(t, t.TempDir(), etcdBinary, "--data-dir", filepath.Join(t.TempDir(), "etcd"), "--log-level", "error",
+		"--listen-client-urls", client, "--advertise-client-urls", client,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
+	return client
 }
 
 // start starts it, also again after it was killed, with the objects and on the port that it had.

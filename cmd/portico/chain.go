@@ -23,6 +23,7 @@ type parts struct {
 	rules    *authorization.Authorizer
 	identity *identity
 	accounts *accounts
+	leads    *storage.Leadership // nil when nobody else can
 	eventTTL time.Duration
 	collect  bool // garbage
 }
@@ -43,14 +44,20 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		return nil, err
 	}
 
+	var leadership core.Leadership
+	if p.leads != nil {
+		leadership = p.leads
+	}
 	var front *aggregator.Server // made last; core asks it only when both run
 	mid, err := core.New(ctx, core.Config{
 		Registry: shared,
 		RBAC:     p.rbac,
 		Rules:    p.rules,
 		Trust:    p.identity,
-		Tokens:   p.accounts.tokens,
-		EventTTL: p.eventTTL,
+
+		Leadership: leadership,
+		Tokens:     p.accounts.tokens,
+		EventTTL:   p.eventTTL,
 
 		DisableGarbageCollection: !p.collect,
 

@@ -80,11 +80,26 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 		return nil, nil, err
 	}
 	generic.Authorizer = authorizer
-	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector})
+	leads := store.NewLeadership("controllers", processName())
+	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, leads: leads, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector})
 	if err != nil {
 		return nil, nil, err
 	}
+	if leads != nil {
+		if err := front.AddController("leader-election", leads.Run); err != nil {
+			return nil, nil, err
+		}
+	}
 	return front, id, finish(front.GenericAPIServer, &o.store, store, id, localURL(listener))
+}
+
+// processName tells replicas apart, for who looks into the cluster which of them leads.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "_" + uuid.NewString()
 }
 
 // newGenericConfig is what all units share, but for the authorizer.

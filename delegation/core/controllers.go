@@ -4,40 +4,34 @@ import (
 	"context"
 )
 
+// Leadership is held by one replica at a time.
+type Leadership interface {
+	// While does lead whenever this replica leads, until ctx ends or lead fails. The context of lead ends with
+	// the leadership.
+	While(ctx context.Context, lead func(ctx context.Context) error) error
+}
+
 // runner is one thing the unit keeps doing; started is called when the server may be called ready.
 type runner struct {
 	name string
 	run  func(ctx context.Context, started func()) error
 }
 
+// elected makes a runner that works in the replica that leads, and in the others waits to. A replica is ready without it.
+func elected(by Leadership, r runner) runner {
+	if by == nil {
+		return r
+	}
+	return runner{r.name, func(ctx context.Context, started func()) error {
+		started()
+		return by.While(ctx, func(ctx context.Context) error { return r.run(ctx, func() {}) })
+	}}
+}
+
 // addControllers adds what runs behind the API. Each reads the caches in this process; those that
 // write go through the registry like any client.
 func (s *Server) addControllers(cfg Config) error {
-	runners := []runner{
-		{"start-namespace-lifecycle-index", s.lifecycle.Run},
-		{"start-service-index", s.services.Run},
-		{"start-system-namespaces-controller", s.namespaces.Run},
-		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
-		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
-		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
-	}
-	if cfg.Tokens != nil {
-		secrets := &tokenSecrets{accounts: s.stores.serviceAccounts, secrets: s.stores.secrets, issuer: cfg.Tokens.Issuer, trust: cfg.Trust}
-		runners = append(runners, runner{"start-service-account-token-controller", secrets.Run})
-	}
-	if !cfg.DisableGarbageCollection {
-		runners = append(runners, runner{"start-garbage-collector", newGarbageCollector(s.stores, cfg).Run})
-	}
-	if cfg.Trust != nil {
-		runners = append(runners,
-			runner{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run},
-			runner{"start-root-ca-publisher", newRootCAs(s.stores.namespaces, s.stores.configMaps, cfg.Trust).Run})
-	}
-	if cfg.RBAC != nil {
-		runners = append(runners, runner{"start-rbac-index", func(ctx context.Context, started func()) error {
-			return FeedRBAC(ctx, cfg.RBAC, s.stores.rbac, started)
-		}})
-	}
+	runners := append(s.everywhere(cfg), s.once(cfg)...)
 	for _, r := range runners {
 		if err := s.AddController(r.name, r.run); err != nil {
 			return err
@@ -49,6 +43,49 @@ func (s *Server) addControllers(cfg Config) error {
 		}
 		return BootstrapRBAC(ctx, s.stores.rbac)
 	})
+}
+
+// everywhere is what each replica runs: indexes of what is stored, and what replicas make the same of.
+func (s *Server) everywhere(cfg Config) []runner {
+	runners := []runner{
+		{"start-namespace-lifecycle-index", s.lifecycle.Run},
+		{"start-service-index", s.services.Run},
+		{"start-system-namespaces-controller", s.namespaces.Run},
+	}
+	if cfg.Trust != nil { // each replica adds the authorities that it trusts
+		runners = append(runners, runner{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run})
+	}
+	if cfg.RBAC != nil {
+		runners = append(runners, runner{"start-rbac-index", func(ctx context.Context, started func()) error {
+			return FeedRBAC(ctx, cfg.RBAC, s.stores.rbac, started)
+		}})
+	}
+	return runners
+}
+
+// once is what one replica runs for all.
+func (s *Server) once(cfg Config) []runner {
+	runners := []runner{
+		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
+		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
+		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
+	}
+	if cfg.Tokens != nil {
+		secrets := &tokenSecrets{accounts: s.stores.serviceAccounts, secrets: s.stores.secrets, issuer: cfg.Tokens.Issuer, trust: cfg.Trust}
+		runners = append(runners, runner{"start-service-account-token-controller", secrets.Run})
+	}
+	if !cfg.DisableGarbageCollection {
+		runners = append(runners, runner{"start-garbage-collector", func(ctx context.Context, started func()) error {
+			return newGarbageCollector(s.stores, cfg).Run(ctx, started) // each term begins with an empty memory
+		}})
+	}
+	if cfg.Trust != nil {
+		runners = append(runners, runner{"start-root-ca-publisher", newRootCAs(s.stores.namespaces, s.stores.configMaps, cfg.Trust).Run})
+	}
+	for i, r := range runners {
+		runners[i] = elected(cfg.Leadership, r)
+	}
+	return runners
 }
 
 func (s *Server) aggregateClusterRoles(ctx context.Context, started func()) error {

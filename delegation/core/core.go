@@ -35,6 +35,8 @@ type Config struct {
 	Rules authorizer.RuleResolver
 	// Trust is published to extension API servers and to programs in each namespace; nil publishes nothing.
 	Trust TrustSource
+	// Leadership lets only one of several replicas run the controllers that write; nil means that there is one replica.
+	Leadership Leadership
 	// Tokens makes tokens of service accounts; nil makes none.
 	Tokens *Tokens
 	// EventTTL is how long an event is kept after its last write; 0 means one hour.
