@@ -10,6 +10,7 @@ import (
 	"github.com/portico-api/portico/aggregator"
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core"
+	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/extensions"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/storage"
@@ -23,7 +24,8 @@ type parts struct {
 	rules    *authorization.Authorizer
 	identity *identity
 	accounts *accounts
-	leads    *storage.Leadership // nil when nobody else can
+	signs    func() (*certificates.Authority, error) // nil when this server has no key to sign with
+	leads    *storage.Leadership                     // nil when nobody else can
 	eventTTL time.Duration
 	collect  bool // garbage
 }
@@ -55,9 +57,10 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		Rules:    p.rules,
 		Trust:    p.identity,
 
-		Leadership: leadership,
-		Tokens:     p.accounts.tokens,
-		EventTTL:   p.eventTTL,
+		Leadership:       leadership,
+		Tokens:           p.accounts.tokens,
+		SigningAuthority: p.signs,
+		EventTTL:         p.eventTTL,
 
 		DisableGarbageCollection: !p.collect,
 

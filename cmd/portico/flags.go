@@ -27,6 +27,7 @@ func (o *options) flagGroups() []flagGroup {
 		{"Listening", o.addServingFlags},
 		{"Users", o.addUserFlags},
 		{"Service accounts", o.tokens.addFlags},
+		{"Certificates for users", o.signing.addFlags},
 		{"Extension API servers", o.addBackendFlags},
 		{"Limits", o.addLimitFlags},
 		{"Start and end", o.addLifeFlags},

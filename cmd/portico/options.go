@@ -36,8 +36,9 @@ type options struct {
 	proxyClientCertFile      string
 	proxyClientKeyFile       string
 
-	store  storeOptions
-	tokens tokenOptions
+	store   storeOptions
+	tokens  tokenOptions
+	signing signingOptions
 
 	maxRequestsInFlight         int
 	maxMutatingRequestsInFlight int
@@ -93,8 +94,10 @@ func (o *options) validate() error {
 	if err := o.store.validate(); err != nil {
 		return err
 	}
-	if err := o.tokens.validate(); err != nil {
-		return err
+	for _, validate := range []func() error{o.tokens.validate, o.signing.validate} {
+		if err := validate(); err != nil {
+			return err
+		}
 	}
 	return o.validateLimits()
 }

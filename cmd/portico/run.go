@@ -80,8 +80,12 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 		return nil, nil, err
 	}
 	generic.Authorizer = authorizer
+	signs, err := o.signing.authority(id)
+	if err != nil {
+		return nil, nil, err
+	}
 	leads := store.NewLeadership("controllers", processName())
-	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, leads: leads, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector})
+	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, signs: signs, leads: leads, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector})
 	if err != nil {
 		return nil, nil, err
 	}

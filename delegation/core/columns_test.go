@@ -19,6 +19,7 @@ var columns = map[string]string{
 	"endpoints":                         "Name, Endpoints, Age",
 	"endpointslices":                    "Name, AddressType, Ports, Endpoints, Age",
 	"leases":                            "Name, Holder, Age",
+	"certificatesigningrequests":        "Name, Age, SignerName, Requestor, RequestedDuration, Condition",
 	"events":                            "Last Seen, Type, Reason, Object, (Subobject), (Source), Message, (First Seen), (Count), (Name)",
 	"mutatingwebhookconfigurations":     "Name, Webhooks, Age",
 	"validatingwebhookconfigurations":   "Name, Webhooks, Age",

@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+
+	"github.com/portico-api/portico/delegation/core/certificates"
 )
 
 // Leadership is held by one replica at a time.
@@ -69,6 +71,10 @@ func (s *Server) once(cfg Config) []runner {
 		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
+		{"start-certificate-cleaner", certificates.NewCleaner(s.stores.certificates).Run},
+	}
+	if cfg.SigningAuthority != nil {
+		runners = append(runners, runner{"start-certificate-signer", certificates.NewSigner(s.stores.certificates, cfg.SigningAuthority).Run})
 	}
 	if cfg.Tokens != nil {
 		secrets := &tokenSecrets{accounts: s.stores.serviceAccounts, secrets: s.stores.secrets, issuer: cfg.Tokens.Issuer, trust: cfg.Trust}

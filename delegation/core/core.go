@@ -9,6 +9,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/registry/fieldtypes"
 	"github.com/portico-api/portico/handler/authorization"
@@ -37,6 +39,8 @@ type Config struct {
 	Trust TrustSource
 	// Leadership lets only one of several replicas run the controllers that write; nil means that there is one replica.
 	Leadership Leadership
+	// SigningAuthority signs certificates that were approved; it is asked anew for each, and nil signs none.
+	SigningAuthority func() (*certificates.Authority, error)
 	// Tokens makes tokens of service accounts; nil makes none.
 	Tokens *Tokens
 	// EventTTL is how long an event is kept after its last write; 0 means one hour.
@@ -92,7 +96,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		return nil, fmt.Errorf("opening namespaces: %w", err)
 	}
 	lifecycle := newNamespaceLifecycle(namespaces, guard)
-	admission := registry.Chain{lifecycle}
+	admission := registry.Chain{lifecycle, certificates.NewGuard(generic.Authorizer)}
 	cfg.Registry.Admission = admission
 	stores, err := openStores(ctx, cfg, namespaces)
 	if err != nil {
@@ -133,6 +137,7 @@ func (s *Server) installGroups(cfg Config, generic *delegation.Config) error {
 	return s.InstallAPIGroups(
 		groups(authenticationv1.GroupName, "v1"),
 		groups(authorizationv1.GroupName, "v1"),
+		groups(certificatesv1.GroupName, "v1"),
 		groups(coordinationv1.GroupName, "v1"),
 		groups(rbacv1.GroupName, "v1"),
 		groups(flowcontrolv1.GroupName, "v1"),

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/portico-api/portico/delegation/controller"
+	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -15,7 +16,7 @@ import (
 func DeclaredResources() map[string]registry.Resource {
 	all := []registry.Resource{
 		namespaces(), configMaps(), secrets(), serviceAccounts(), services(), endpoints(), events(time.Hour),
-		leases(), flowSchemas(), priorityLevelConfigurations(),
+		certificates.Requests(), leases(), flowSchemas(), priorityLevelConfigurations(),
 		mutatingWebhookConfigurations(), validatingWebhookConfigurations(),
 		validatingAdmissionPolicies(), validatingAdmissionPolicyBindings(),
 		mutatingAdmissionPolicies(), mutatingAdmissionPolicyBindings(),

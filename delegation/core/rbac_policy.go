@@ -3,6 +3,7 @@ package core
 import (
 	"strings"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -27,7 +28,7 @@ const (
 func bootstrapClusterRoles() []*rbacv1.ClusterRole {
 	probes := "/healthz /livez /readyz"
 	info := probes + " /version /version/"
-	return []*rbacv1.ClusterRole{
+	return append(approverRoles(), []*rbacv1.ClusterRole{
 		clusterRole("cluster-admin", allow("*", "*", "*"), allowPaths("*", "*")),
 		clusterRole("system:discovery", allowPaths("get", info+" /api /api/* /apis /apis/* /openapi /openapi/*")),
 		clusterRole("system:public-info-viewer", allowPaths("get", info)),
@@ -52,7 +53,18 @@ func bootstrapClusterRoles() []*rbacv1.ClusterRole {
 			allow(allVerbs, rbacv1.GroupName, "roles rolebindings"))),
 		partOf("edit", clusterRole("system:aggregate-to-edit", editRules()...)),
 		partOf("view", clusterRole("system:aggregate-to-view", viewRules()...)),
+	}...)
+}
+
+// approverRoles let whoever they are bound to approve certificates of one signer each.
+func approverRoles() []*rbacv1.ClusterRole {
+	var roles []*rbacv1.ClusterRole
+	for _, signer := range []string{"kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving", "legacy-unknown"} {
+		rule := allow("approve", certificatesv1.GroupName, "signers")
+		rule.ResourceNames = []string{"kubernetes.io/" + signer}
+		roles = append(roles, clusterRole("system:certificates.k8s.io:"+signer+"-approver", rule))
 	}
+	return roles
 }
 
 func editRules() []rbacv1.PolicyRule {

@@ -202,7 +202,7 @@ func TestGroupsAreInTheOrderOfTheContract(t *testing.T) {
 	for _, g := range groups.Groups {
 		got = append(got, g.Name)
 	}
-	want := []string{"authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io", "rbac.authorization.k8s.io",
+	want := []string{"authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "coordination.k8s.io", "rbac.authorization.k8s.io",
 		"flowcontrol.apiserver.k8s.io", "admissionregistration.k8s.io", "discovery.k8s.io"}
 	if !slices.Equal(got, want) {
 		t.Errorf("groups\n got %q\nwant %q", got, want)

@@ -7,6 +7,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/rest"
 )
@@ -16,7 +17,7 @@ import (
 type stores struct {
 	all []opened
 
-	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events *registry.Store
+	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates *registry.Store
 
 	rbac RBACStores
 }
@@ -32,6 +33,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 	s.all = append(s.all, opened{namespaces(), namespaceStore})
 	resources := []registry.Resource{
 		configMaps(), secrets(), serviceAccounts(), services(), endpoints(), events(cfg.EventTTL),
+		certificates.Requests(),
 		leases(),
 		flowSchemas(), priorityLevelConfigurations(),
 		mutatingWebhookConfigurations(), validatingWebhookConfigurations(),
@@ -40,17 +42,18 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 		endpointSlices(),
 	}
 	known := map[string]**registry.Store{
-		"configmaps":          &s.configMaps,
-		"secrets":             &s.secrets,
-		"serviceaccounts":     &s.serviceAccounts,
-		"services":            &s.services,
-		"endpoints":           &s.endpoints,
-		"events":              &s.events,
-		"endpointslices":      &s.endpointSlices,
-		"roles":               &s.rbac.Roles,
-		"rolebindings":        &s.rbac.RoleBindings,
-		"clusterroles":        &s.rbac.ClusterRoles,
-		"clusterrolebindings": &s.rbac.ClusterRoleBindings,
+		"configmaps":                 &s.configMaps,
+		"certificatesigningrequests": &s.certificates,
+		"secrets":                    &s.secrets,
+		"serviceaccounts":            &s.serviceAccounts,
+		"services":                   &s.services,
+		"endpoints":                  &s.endpoints,
+		"events":                     &s.events,
+		"endpointslices":             &s.endpointSlices,
+		"roles":                      &s.rbac.Roles,
+		"rolebindings":               &s.rbac.RoleBindings,
+		"clusterroles":               &s.rbac.ClusterRoles,
+		"clusterrolebindings":        &s.rbac.ClusterRoleBindings,
 	}
 	for _, resource := range append(resources, RBACResources()...) {
 		store, err := registry.New(ctx, cfg.Registry, resource)
@@ -74,6 +77,10 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 			resources = append(resources, namespaceResource(o.store))
 		case o.resource.GroupVersion.Group == rbacv1.GroupName:
 			// Guarded below: nobody may grant what they do not hold.
+		case o.store == s.certificates:
+			requests := o.store.Rest()
+			requests.Subresources = append(requests.Subresources, o.store.Subresource(certificates.Approval()))
+			resources = append(resources, requests)
 		case o.store == s.serviceAccounts && cfg.Tokens != nil:
 			accounts := o.store.Rest()
 			accounts.Subresources = append(accounts.Subresources, tokenResource(cfg, s))
