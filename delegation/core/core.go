@@ -12,6 +12,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -143,5 +144,6 @@ func (s *Server) installGroups(cfg Config, generic *delegation.Config) error {
 		groups(flowcontrolv1.GroupName, "v1"),
 		groups(admissionregistrationv1.GroupName, "v1"),
 		groups(discoveryv1.GroupName, "v1"),
+		groups(eventsv1.GroupName, "v1"),
 	)
 }

@@ -10,6 +10,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +33,7 @@ func NewScheme() (*runtime.Scheme, error) {
 		flowcontrolv1.AddToScheme,
 		admissionregistrationv1.AddToScheme,
 		discoveryv1.AddToScheme,
+		eventsv1.AddToScheme,
 		metav1.AddMetaToScheme,
 	)
 	if err := groups.AddToScheme(scheme); err != nil {

@@ -203,7 +203,7 @@ func TestGroupsAreInTheOrderOfTheContract(t *testing.T) {
 		got = append(got, g.Name)
 	}
 	want := []string{"authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "coordination.k8s.io", "rbac.authorization.k8s.io",
-		"flowcontrol.apiserver.k8s.io", "admissionregistration.k8s.io", "discovery.k8s.io"}
+		"flowcontrol.apiserver.k8s.io", "admissionregistration.k8s.io", "discovery.k8s.io", "events.k8s.io"}
 	if !slices.Equal(got, want) {
 		t.Errorf("groups\n got %q\nwant %q", got, want)
 	}

@@ -77,6 +77,8 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 			resources = append(resources, namespaceResource(o.store))
 		case o.resource.GroupVersion.Group == rbacv1.GroupName:
 			// Guarded below: nobody may grant what they do not hold.
+		case o.store == s.events:
+			resources = append(resources, o.store.Rest(), o.store.View(eventsView()))
 		case o.store == s.certificates:
 			requests := o.store.Rest()
 			requests.Subresources = append(requests.Subresources, o.store.Subresource(certificates.Approval()))
