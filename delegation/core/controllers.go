@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/portico-api/portico/delegation/core/certificates"
+	"github.com/portico-api/portico/delegation/core/quota"
 )
 
 // Leadership is held by one replica at a time.
@@ -52,6 +53,7 @@ func (s *Server) everywhere(cfg Config) []runner {
 	runners := []runner{
 		{"start-namespace-lifecycle-index", s.lifecycle.Run},
 		{"start-service-index", s.services.Run},
+		{"start-resource-quota-index", s.quotas.Run},
 		{"start-system-namespaces-controller", s.namespaces.Run},
 	}
 	if cfg.Trust != nil { // each replica adds the authorities that it trusts
@@ -71,6 +73,7 @@ func (s *Server) once(cfg Config) []runner {
 		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
+		{"start-resource-quota-controller", quota.NewUsage(s.quotas, s.stores.quotas, s.stores.namespaced()).Run},
 		{"start-certificate-cleaner", certificates.NewCleaner(s.stores.certificates).Run},
 	}
 	if cfg.SigningAuthority != nil {

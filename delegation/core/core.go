@@ -19,6 +19,7 @@ import (
 
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core/certificates"
+	"github.com/portico-api/portico/delegation/core/quota"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/registry/fieldtypes"
 	"github.com/portico-api/portico/handler/authorization"
@@ -68,6 +69,7 @@ type Server struct {
 	stores     *stores
 	services   *Services
 	lifecycle  *NamespaceLifecycle
+	quotas     *quota.Admission
 	admission  registry.Admission
 	namespaces *systemNamespaces
 }
@@ -97,16 +99,22 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		return nil, fmt.Errorf("opening namespaces: %w", err)
 	}
 	lifecycle := newNamespaceLifecycle(namespaces, guard)
-	admission := registry.Chain{lifecycle, certificates.NewGuard(generic.Authorizer)}
+	var opened *stores // the quotas among them are asked for from the first request on
+	quotas := quota.NewAdmission(func() *registry.Store { return opened.quotas })
+	admission := registry.Chain{
+		lifecycle,
+		certificates.NewGuard(generic.Authorizer),
+		quotas, // last: what another refuses is not charged
+	}
 	cfg.Registry.Admission = admission
-	stores, err := openStores(ctx, cfg, namespaces)
-	if err != nil {
+	if opened, err = openStores(ctx, cfg, namespaces); err != nil {
 		return nil, err
 	}
 	s := &Server{
 		GenericAPIServer: unit,
-		stores:           stores,
-		services:         newServices(stores.services, stores.endpointSlices, stores.endpoints),
+		stores:           opened,
+		services:         newServices(opened.services, opened.endpointSlices, opened.endpoints),
+		quotas:           quotas,
 		lifecycle:        lifecycle,
 		admission:        admission,
 		namespaces:       newSystemNamespaces(namespaces),

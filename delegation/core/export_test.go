@@ -9,6 +9,7 @@ import (
 
 	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/core/certificates"
+	"github.com/portico-api/portico/delegation/core/quota"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -16,7 +17,7 @@ import (
 func DeclaredResources() map[string]registry.Resource {
 	all := []registry.Resource{
 		namespaces(), configMaps(), secrets(), serviceAccounts(), services(), endpoints(), events(time.Hour),
-		certificates.Requests(), leases(), flowSchemas(), priorityLevelConfigurations(),
+		certificates.Requests(), quota.ResourceQuotas(), quota.LimitRanges(), leases(), flowSchemas(), priorityLevelConfigurations(),
 		mutatingWebhookConfigurations(), validatingWebhookConfigurations(),
 		validatingAdmissionPolicies(), validatingAdmissionPolicyBindings(),
 		mutatingAdmissionPolicies(), mutatingAdmissionPolicyBindings(),

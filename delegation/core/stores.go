@@ -5,9 +5,11 @@ import (
 	"fmt"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core/certificates"
+	"github.com/portico-api/portico/delegation/core/quota"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/rest"
 )
@@ -17,7 +19,7 @@ import (
 type stores struct {
 	all []opened
 
-	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates *registry.Store
+	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates, quotas *registry.Store
 
 	rbac RBACStores
 }
@@ -33,7 +35,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 	s.all = append(s.all, opened{namespaces(), namespaceStore})
 	resources := []registry.Resource{
 		configMaps(), secrets(), serviceAccounts(), services(), endpoints(), events(cfg.EventTTL),
-		certificates.Requests(),
+		quota.ResourceQuotas(), quota.LimitRanges(), certificates.Requests(),
 		leases(),
 		flowSchemas(), priorityLevelConfigurations(),
 		mutatingWebhookConfigurations(), validatingWebhookConfigurations(),
@@ -44,6 +46,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 	known := map[string]**registry.Store{
 		"configmaps":                 &s.configMaps,
 		"certificatesigningrequests": &s.certificates,
+		"resourcequotas":             &s.quotas,
 		"secrets":                    &s.secrets,
 		"serviceaccounts":            &s.serviceAccounts,
 		"services":                   &s.services,
@@ -66,6 +69,17 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 		}
 	}
 	return s, nil
+}
+
+// namespaced are the registries of what is kept in namespaces.
+func (s *stores) namespaced() map[schema.GroupResource]*registry.Store {
+	all := map[schema.GroupResource]*registry.Store{}
+	for _, o := range s.all {
+		if o.resource.Namespaced {
+			all[o.resource.GroupVersion.WithResource(o.resource.Name).GroupResource()] = o.store
+		}
+	}
+	return all
 }
 
 // rest returns the resources as clients may use them.

@@ -1,0 +1,77 @@
+package quota
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/registry/declare"
+)
+
+// LimitRanges declares limitranges. They bound what pods and claims ask for, so without these they are kept and change nothing.
+func LimitRanges() registry.Resource {
+	strategy := declare.Rules[*corev1.LimitRange]{Validate: validateLimitRange}.Strategy()
+	strategy.AllowUnconditionalUpdate, strategy.AllowCreateOnUpdate = true, true
+	return registry.Resource{
+		GroupVersion: corev1.SchemeGroupVersion,
+		Kind:         "LimitRange",
+		Name:         "limitranges",
+		SingularName: "limitrange",
+		ShortNames:   []string{"limits"},
+		Namespaced:   true,
+		New:          func() runtime.Object { return &corev1.LimitRange{} },
+		NewList:      func() runtime.Object { return &corev1.LimitRangeList{} },
+		Strategy:     strategy,
+	}
+}
+
+// validateLimitRange: for each resource min ≤ defaultRequest ≤ default ≤ max.
+func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
+	var problems field.ErrorList
+	seen := map[corev1.LimitType]bool{}
+	for i := range l.Spec.Limits {
+		item, path := &l.Spec.Limits[i], field.NewPath("spec", "limits").Index(i)
+		if item.Type == "" {
+			problems = append(problems, field.Required(path.Child("type"), ""))
+		} else if seen[item.Type] {
+			problems = append(problems, field.Duplicate(path.Child("type"), item.Type))
+		}
+		seen[item.Type] = true
+		if item.Type == corev1.LimitTypePod {
+			if len(item.Default) > 0 {
+				problems = append(problems, field.Forbidden(path.Child("default"), "may not be specified when `type` is 'Pod'"))
+			}
+			if len(item.DefaultRequest) > 0 {
+				problems = append(problems, field.Forbidden(path.Child("defaultRequest"), "may not be specified when `type` is 'Pod'"))
+			}
+		}
+		problems = append(problems, validateOrder(item, path)...)
+	}
+	return problems
+}
+
+func validateOrder(item *corev1.LimitRangeItem, path *field.Path) field.ErrorList {
+	var problems field.ErrorList
+	ladder := []struct {
+		name string
+		list corev1.ResourceList
+	}{{"min", item.Min}, {"defaultRequest", item.DefaultRequest}, {"default", item.Default}, {"max", item.Max}}
+	for i, low := range ladder {
+		for _, name := range slices.Sorted(maps.Keys(low.list)) {
+			amount := low.list[name]
+			if amount.Sign() < 0 {
+				problems = append(problems, field.Invalid(path.Child(low.name).Key(string(name)), amount.String(), "must be greater than or equal to 0"))
+			}
+			for _, high := range ladder[i+1:] {
+				if bound, ok := high.list[name]; ok && amount.Cmp(bound) > 0 {
+					problems = append(problems, field.Invalid(path.Child(low.name).Key(string(name)), amount.String(), low.name+" value "+amount.String()+" is greater than "+high.name+" value "+bound.String()))
+				}
+			}
+		}
+	}
+	return problems
+}
