@@ -12,16 +12,17 @@ import (
 )
 
 // Paths of the binary under test and of the real programs it is tested with.
-var porticoBinary, kubectlBinary, sampleAPIServerBinary, etcdBinary string
+var porticoBinary, kubectlBinary, sampleAPIServerBinary, etcdBinary, helmBinary string
 
 func TestMain(m *testing.M) {
-	dir, err := rig.Build(rig.Portico, rig.Kubectl, rig.SampleAPIServer, rig.Etcd)
+	dir, err := rig.Build(rig.Portico, rig.Kubectl, rig.SampleAPIServer, rig.Etcd, rig.Helm)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	porticoBinary, kubectlBinary = filepath.Join(dir, rig.Portico), filepath.Join(dir, rig.Kubectl)
 	sampleAPIServerBinary, etcdBinary = filepath.Join(dir, rig.SampleAPIServer), filepath.Join(dir, rig.Etcd)
+	helmBinary = filepath.Join(dir, rig.Helm)
 	os.Exit(m.Run())
 }
 

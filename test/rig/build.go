@@ -11,12 +11,13 @@ import (
 	"syscall"
 )
 
-// The programs that tests run: the one under test, and real ones from the module test/tools.
+// The programs that tests run: the one under test, and real ones from the modules below test/tools.
 const (
 	Portico         = "portico"
 	Kubectl         = "kubectl"
 	SampleAPIServer = "sample-apiserver"
 	Etcd            = "etcd"
+	Helm            = "helm"
 )
 
 // recipes say what each program is built from. kubectl compares versions and must know its own.
@@ -25,6 +26,7 @@ var recipes = map[string]struct{ from, pkg, ldflags string }{
 	Kubectl:         {"test/tools", "./kubectl", "-X k8s.io/component-base/version.gitVersion=v1.36.6 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"},
 	SampleAPIServer: {"test/tools", "k8s.io/sample-apiserver", ""},
 	Etcd:            {"test/tools", "go.etcd.io/etcd/server/v3", ""},
+	Helm:            {"test/tools/helm", "helm.sh/helm/v3/cmd/helm", ""}, // in a module of its own: it is made of other versions
 }
 
 // Build builds programs and returns the folder that they are in under their names. The folder is
