@@ -12,17 +12,17 @@ import (
 )
 
 // Paths of the binary under test and of the real programs it is tested with.
-var porticoBinary, kubectlBinary, sampleAPIServerBinary, etcdBinary, helmBinary string
+var porticoBinary, kubectlBinary, sampleAPIServerBinary, etcdBinary, helmBinary, operatorBinary string
 
 func TestMain(m *testing.M) {
-	dir, err := rig.Build(rig.Portico, rig.Kubectl, rig.SampleAPIServer, rig.Etcd, rig.Helm)
+	dir, err := rig.Build(rig.Portico, rig.Kubectl, rig.SampleAPIServer, rig.Etcd, rig.Helm, rig.Operator)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	porticoBinary, kubectlBinary = filepath.Join(dir, rig.Portico), filepath.Join(dir, rig.Kubectl)
 	sampleAPIServerBinary, etcdBinary = filepath.Join(dir, rig.SampleAPIServer), filepath.Join(dir, rig.Etcd)
-	helmBinary = filepath.Join(dir, rig.Helm)
+	helmBinary, operatorBinary = filepath.Join(dir, rig.Helm), filepath.Join(dir, rig.Operator)
 	os.Exit(m.Run())
 }
 

@@ -29,8 +29,20 @@ type process struct {
 // start runs a program until the test ends; its output is shown when the test fails.
 func start(t *testing.T, dir, program string, args ...string) *process {
 	t.Helper()
+	return startCommand(t, dir, nil, program, args...)
+}
+
+// startWith is start with variables in the environment.
+func startWith(t *testing.T, env []string, program string, args ...string) *process {
+	t.Helper()
+	return startCommand(t, t.TempDir(), env, program, args...)
+}
+
+func startCommand(t *testing.T, dir string, env []string, program string, args ...string) *process {
+	t.Helper()
 	p := &process{cmd: exec.Command(program, args...), output: &lockedBuffer{}, done: make(chan struct{})}
 	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", program, err)

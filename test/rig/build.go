@@ -18,6 +18,7 @@ const (
 	SampleAPIServer = "sample-apiserver"
 	Etcd            = "etcd"
 	Helm            = "helm"
+	Operator        = "operator"
 )
 
 // recipes say what each program is built from. kubectl compares versions and must know its own.
@@ -26,6 +27,7 @@ var recipes = map[string]struct{ from, pkg, ldflags string }{
 	Kubectl:         {"test/tools", "./kubectl", "-X k8s.io/component-base/version.gitVersion=v1.36.6 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"},
 	SampleAPIServer: {"test/tools", "k8s.io/sample-apiserver", ""},
 	Etcd:            {"test/tools", "go.etcd.io/etcd/server/v3", ""},
+	Operator:        {"test/tools/operator", ".", ""},
 	Helm:            {"test/tools/helm", "helm.sh/helm/v3/cmd/helm", ""}, // in a module of its own: it is made of other versions
 }
 
