@@ -67,3 +67,20 @@ func Has(name string, of schema.TypeRef) schema.StructField {
 func HasOr(value any, name string, of schema.TypeRef) schema.StructField {
 	return schema.StructField{Name: name, Type: of, Default: value}
 }
+
+// Both are the types of two tables; what is in both is taken from the first.
+func Both(one, other func() []schema.TypeDef) func() []schema.TypeDef {
+	return func() []schema.TypeDef {
+		all := one()
+		known := make(map[string]bool, len(all))
+		for _, t := range all {
+			known[t.Name] = true
+		}
+		for _, t := range other() {
+			if !known[t.Name] {
+				all = append(all, t)
+			}
+		}
+		return all
+	}
+}
