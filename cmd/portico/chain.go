@@ -11,6 +11,7 @@ import (
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/delegation/core/certificates"
+	"github.com/portico-api/portico/delegation/core/workload"
 	"github.com/portico-api/portico/delegation/extensions"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/storage"
@@ -28,12 +29,13 @@ type parts struct {
 	leads    *storage.Leadership                     // nil when nobody else can
 	eventTTL time.Duration
 	collect  bool // garbage
+	workload bool // serve the kinds of pods and what they need
 }
 
 // CreateServerChain builds the units back to front, because each needs its delegate, and returns the
 // front. A request meets them in the opposite order: aggregator → core → extensions → not found.
 func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts) (*aggregator.Server, error) {
-	scheme, err := newScheme()
+	scheme, err := newScheme(p.workload)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +64,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		SigningAuthority: p.signs,
 		EventTTL:         p.eventTTL,
 
+		WorkloadAPIs:             p.workload,
 		DisableGarbageCollection: !p.collect,
 
 		NamespacedContent:          func() []delegation.NamespacedContent { return front.NamespacedContent() },
@@ -89,10 +92,15 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 }
 
 // newScheme knows the types of the groups that the units serve, and no others.
-func newScheme() (*runtime.Scheme, error) {
+func newScheme(workloads bool) (*runtime.Scheme, error) {
 	scheme, err := core.NewScheme()
 	if err != nil {
 		return nil, err
+	}
+	if workloads {
+		if err := workload.AddToScheme(scheme); err != nil {
+			return nil, err
+		}
 	}
 	if err := aggregator.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("adding the types of APIServices: %w", err)

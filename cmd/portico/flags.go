@@ -55,6 +55,7 @@ func (o *options) addDataFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dataDir, "data-dir", defaultDataDir, "Directory for the embedded store, the certificates made on the first start and admin.kubeconfig.")
 	o.store.addFlags(flags)
 	flags.BoolVar(&o.garbageCollector, "enable-garbage-collector", true, "Delete objects whose owners are gone, and finish deletions that wait for their dependents.")
+	flags.BoolVar(&o.workloadAPIs, "workload-apis", false, "Serve pods, nodes, apps, batch, networking.k8s.io, policy, autoscaling, storage.k8s.io, scheduling.k8s.io and node.k8s.io as data that nobody runs.")
 	flags.DurationVar(&o.eventTTL, "event-ttl", time.Hour, "How long an event is kept after its last write.")
 }
 

@@ -45,6 +45,7 @@ type options struct {
 	requestTimeout              time.Duration
 	minRequestTimeout           int
 	garbageCollector            bool
+	workloadAPIs                bool
 	eventTTL                    time.Duration
 	shutdownDelay               time.Duration
 	shutdownWatchGrace          time.Duration

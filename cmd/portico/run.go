@@ -85,7 +85,7 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 		return nil, nil, err
 	}
 	leads := store.NewLeadership("controllers", processName())
-	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, signs: signs, leads: leads, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector})
+	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, signs: signs, leads: leads, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector, workload: o.workloadAPIs})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -53,6 +53,8 @@ type Config struct {
 	// SubscribeNamespacedContent has on called when some of it can be emptied that could not be, or
 	// need not be any more. It is called once the unit runs; nil leaves it to the periodic look.
 	SubscribeNamespacedContent func(on func())
+	// WorkloadAPIs adds the kinds of pods and what they need, as data; the scheme must know them (workload.AddToScheme).
+	WorkloadAPIs bool
 	// DisableGarbageCollection leaves objects whose owners are gone, and those whose deletion waits for their
 	// dependents, to another collector.
 	DisableGarbageCollection bool
@@ -90,7 +92,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		return nil, err
 	}
 
-	cfg.Registry.Types = fieldtypes.New(cfg.Registry.Scheme, fieldTypes)
+	cfg.Registry.Types = fieldtypes.New(cfg.Registry.Scheme, cfg.fieldTypes())
 	guard := newNamespaceGuard()
 	namespaceConfig := cfg.Registry
 	namespaceConfig.Admission = guard
@@ -103,6 +105,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	quotas := quota.NewAdmission(func() *registry.Store { return opened.quotas })
 	admission := registry.Chain{
 		lifecycle,
+		cfg.podAdmission(func() *registry.Store { return opened.serviceAccounts }),
 		certificates.NewGuard(generic.Authorizer),
 		quotas, // last: what another refuses is not charged
 	}
@@ -139,11 +142,11 @@ func (s *Server) Admission() registry.Admission { return s.admission }
 
 // installGroups installs the groups in the order in which discovery lists them (contract 8.1).
 func (s *Server) installGroups(cfg Config, generic *delegation.Config) error {
-	groups := groupResources(s.stores.rest(cfg, generic))
+	groups := groupResources(s.stores.rest(cfg, generic), cfg.fieldTypes())
 	if err := s.InstallLegacyAPIGroup("/api", groups("", "v1")); err != nil {
 		return err
 	}
-	return s.InstallAPIGroups(
+	return s.InstallAPIGroups(append(cfg.workloadGroups(groups),
 		groups(authenticationv1.GroupName, "v1"),
 		groups(authorizationv1.GroupName, "v1"),
 		groups(certificatesv1.GroupName, "v1"),
@@ -153,5 +156,5 @@ func (s *Server) installGroups(cfg Config, generic *delegation.Config) error {
 		groups(admissionregistrationv1.GroupName, "v1"),
 		groups(discoveryv1.GroupName, "v1"),
 		groups(eventsv1.GroupName, "v1"),
-	)
+	)...)
 }

@@ -3,9 +3,11 @@ package core
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core/certificates"
@@ -58,7 +60,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 		"clusterroles":               &s.rbac.ClusterRoles,
 		"clusterrolebindings":        &s.rbac.ClusterRoleBindings,
 	}
-	for _, resource := range append(resources, RBACResources()...) {
+	for _, resource := range slices.Concat(resources, cfg.workloadResources(), RBACResources()) {
 		store, err := registry.New(ctx, cfg.Registry, resource)
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", resource.Name, err)
@@ -102,7 +104,7 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 			accounts.Subresources = append(accounts.Subresources, tokenResource(cfg, s))
 			resources = append(resources, accounts)
 		default:
-			resources = append(resources, o.store.Rest())
+			resources = append(resources, workloadRest(o, cfg.Registry.Scheme))
 		}
 	}
 	resources = append(resources, GuardRBAC(s.rbac, generic.Authorizer, cfg.Rules)...)
@@ -110,7 +112,7 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 }
 
 // groupResources returns a function that picks the resources of one group and version.
-func groupResources(resources []*rest.Resource) func(group, version string) *delegation.APIGroupInfo {
+func groupResources(resources []*rest.Resource, fieldTypes func() []smdschema.TypeDef) func(group, version string) *delegation.APIGroupInfo {
 	return func(group, version string) *delegation.APIGroupInfo {
 		v := delegation.APIVersion{Version: version}
 		for _, r := range resources {
