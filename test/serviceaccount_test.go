@@ -85,6 +85,21 @@ func TestAServiceAccountsTokenOpensTheDoorUntilTheAccountGoes(t *testing.T) {
 	}
 }
 
+// A token that a pod or a node was given dies with it, although nobody runs either.
+func TestATokenCanBeBoundToAPod(t *testing.T) {
+	p := startPortico(t, "--workload-apis")
+	p.kubectl(t, "create", "serviceaccount", "robot")
+	p.kubectl(t, "run", "worker", "--image=none", `--overrides={"spec":{"serviceAccountName":"robot"}}`)
+	token := strings.TrimSpace(p.kubectl(t, "create", "token", "robot", "--bound-object-kind=Pod", "--bound-object-name=worker"))
+	if got := p.whoami(t, token); got != robot {
+		t.Errorf("the pod's token is %q's", got)
+	}
+	p.kubectl(t, "delete", "pod", "worker")
+	if got := p.whoami(t, token); got != "nobody" {
+		t.Errorf("without its pod the token is %q's", got)
+	}
+}
+
 func TestATokenIsRefusedWithTheFieldThatIsWrong(t *testing.T) {
 	p := startPortico(t, "--service-account-max-token-expiration=2h")
 	p.kubectl(t, "create", "serviceaccount", "robot")

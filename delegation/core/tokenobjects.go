@@ -24,6 +24,8 @@ func newTokenObjects(s *stores) *tokenObjects {
 	return &tokenObjects{stores: map[serviceaccount.Kind]*registry.Store{
 		serviceaccount.Account: s.serviceAccounts,
 		serviceaccount.Secret:  s.secrets,
+		serviceaccount.Pod:     s.pods, // nil, like nodes, when workloads are not served
+		serviceaccount.Node:    s.nodes,
 	}}
 }
 
