@@ -34,6 +34,10 @@ func addKindChecks(r *rules) {
 		return checkTemplate(s.Selector, &s.Template, path)
 	})
 	holds(r, checkAutoscaler)
+	addNetworkingChecks(r)
+}
+
+func addNetworkingChecks(r *rules) {
 	holds(r, func(p *networkingv1.HTTPIngressPath, path *field.Path) field.ErrorList {
 		if p.Path != "" && !strings.HasPrefix(p.Path, "/") || p.Path == "" && p.PathType != nil && *p.PathType != networkingv1.PathTypeImplementationSpecific {
 			return field.ErrorList{field.Invalid(path.Child("path"), p.Path, "must be an absolute path")}
