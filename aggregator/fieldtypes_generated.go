@@ -10,19 +10,28 @@ import (
 
 // fieldTypes are the types of the fields of the unit's kinds.
 func fieldTypes() []schema.TypeDef {
-	return []schema.TypeDef{
-		types.Define("__untyped_atomic_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Atomic, types.Named("__untyped_atomic_")))),
-		types.Define("__untyped_deduced_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_")))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", types.Object("", types.Inline(types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_")))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", types.Object("", schema.TypeRef{},
+	var all []schema.TypeDef
+	all = append(all, func() schema.TypeDef {
+		return types.Define("__untyped_atomic_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Atomic, types.Named("__untyped_atomic_"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("__untyped_deduced_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", types.Object("", types.Inline(types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldsV1", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1")),
 			types.Has("manager", types.Inline(types.Scalar(schema.String))),
 			types.Has("operation", types.Inline(types.Scalar(schema.String))),
 			types.Has("subresource", types.Inline(types.Scalar(schema.String))),
-			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", types.Object("", schema.TypeRef{},
+			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", types.Object("", schema.TypeRef{},
 			types.Has("annotations", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("creationTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("deletionGracePeriodSeconds", types.Inline(types.Scalar(schema.Numeric))),
@@ -37,40 +46,55 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("ownerReferences", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"), "uid"))),
 			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("selfLink", types.Inline(types.Scalar(schema.String))),
-			types.Has("uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("blockOwnerDeletion", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("controller", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Time", types.Scalar(schema.Untyped)),
-		types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService", types.Object("", schema.TypeRef{},
+			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Time", types.Scalar(schema.Untyped))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus")))),
-		types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec", types.Object("", schema.TypeRef{},
 			types.Has("caBundle", types.Inline(types.Scalar(schema.String))),
 			types.Has("group", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(0, "groupPriorityMinimum", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("insecureSkipTLSVerify", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("service", types.Named("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference")),
 			types.Has("version", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(0, "versionPriority", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus", types.Object("", schema.TypeRef{},
-			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition"), "type"))))),
-		types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "versionPriority", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus", types.Object("", schema.TypeRef{},
+			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition"), "type")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference", types.Object("", schema.TypeRef{},
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
-			types.Has("port", types.Inline(types.Scalar(schema.Numeric))))),
-	}
+			types.Has("port", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	return all
 }

@@ -10,51 +10,76 @@ import (
 
 // fieldTypes are the types of the fields of the unit's kinds.
 func fieldTypes() []schema.TypeDef {
-	return []schema.TypeDef{
-		types.Define("__untyped_atomic_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Atomic, types.Named("__untyped_atomic_")))),
-		types.Define("__untyped_deduced_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_")))),
-		types.Define("io.k8s.api.admissionregistration.v1.ApplyConfiguration", types.Object("", schema.TypeRef{},
-			types.Has("expression", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.AuditAnnotation", types.Object("", schema.TypeRef{},
+	var all []schema.TypeDef
+	all = append(all, func() schema.TypeDef {
+		return types.Define("__untyped_atomic_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Atomic, types.Named("__untyped_atomic_"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("__untyped_deduced_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ApplyConfiguration", types.Object("", schema.TypeRef{},
+			types.Has("expression", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.AuditAnnotation", types.Object("", schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "valueExpression", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ExpressionWarning", types.Object("", schema.TypeRef{},
+			types.HasOr("", "valueExpression", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ExpressionWarning", types.Object("", schema.TypeRef{},
 			types.HasOr("", "fieldRef", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "warning", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.JSONPatch", types.Object("", schema.TypeRef{},
-			types.Has("expression", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.MatchCondition", types.Object("", schema.TypeRef{},
+			types.HasOr("", "warning", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.JSONPatch", types.Object("", schema.TypeRef{},
+			types.Has("expression", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MatchCondition", types.Object("", schema.TypeRef{},
 			types.HasOr("", "expression", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.MatchResources", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MatchResources", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("excludeResourceRules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.NamedRuleWithOperations")))),
 			types.Has("matchPolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("namespaceSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.Has("objectSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
-			types.Has("resourceRules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.NamedRuleWithOperations")))))),
-		types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy", types.Object("", schema.TypeRef{},
+			types.Has("resourceRules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.NamedRuleWithOperations"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec")))),
-		types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingSpec")))),
-		types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingSpec", types.Object("", schema.TypeRef{},
 			types.Has("matchResources", types.Named("io.k8s.api.admissionregistration.v1.MatchResources")),
 			types.Has("paramRef", types.Named("io.k8s.api.admissionregistration.v1.ParamRef")),
-			types.Has("policyName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec", types.Object("", schema.TypeRef{},
+			types.Has("policyName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec", types.Object("", schema.TypeRef{},
 			types.Has("failurePolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("matchConditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.MatchCondition"), "name"))),
 			types.Has("matchConstraints", types.Named("io.k8s.api.admissionregistration.v1.MatchResources")),
 			types.Has("mutations", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.Mutation")))),
 			types.Has("paramKind", types.Named("io.k8s.api.admissionregistration.v1.ParamKind")),
 			types.Has("reinvocationPolicy", types.Inline(types.Scalar(schema.String))),
-			types.Has("variables", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.Variable")))))),
-		types.Define("io.k8s.api.admissionregistration.v1.MutatingWebhook", types.Object("", schema.TypeRef{},
+			types.Has("variables", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.Variable"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MutatingWebhook", types.Object("", schema.TypeRef{},
 			types.Has("admissionReviewVersions", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.HasOr(map[any]any{}, "clientConfig", types.Named("io.k8s.api.admissionregistration.v1.WebhookClientConfig")),
 			types.Has("failurePolicy", types.Inline(types.Scalar(schema.String))),
@@ -66,73 +91,101 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("reinvocationPolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.RuleWithOperations")))),
 			types.Has("sideEffects", types.Inline(types.Scalar(schema.String))),
-			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration", types.Object("", schema.TypeRef{},
+			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("webhooks", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.MutatingWebhook"), "name"))))),
-		types.Define("io.k8s.api.admissionregistration.v1.Mutation", types.Object("", schema.TypeRef{},
+			types.Has("webhooks", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.MutatingWebhook"), "name")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.Mutation", types.Object("", schema.TypeRef{},
 			types.Has("applyConfiguration", types.Named("io.k8s.api.admissionregistration.v1.ApplyConfiguration")),
 			types.Has("jsonPatch", types.Named("io.k8s.api.admissionregistration.v1.JSONPatch")),
-			types.HasOr("", "patchType", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.NamedRuleWithOperations", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "patchType", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.NamedRuleWithOperations", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("apiGroups", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("apiVersions", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("operations", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("resourceNames", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("resources", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("scope", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ParamKind", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("scope", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ParamKind", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
-			types.Has("kind", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ParamRef", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("kind", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ParamRef", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
 			types.Has("parameterNotFoundAction", types.Inline(types.Scalar(schema.String))),
-			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")))),
-		types.Define("io.k8s.api.admissionregistration.v1.RuleWithOperations", types.Object("", schema.TypeRef{},
+			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.RuleWithOperations", types.Object("", schema.TypeRef{},
 			types.Has("apiGroups", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("apiVersions", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("operations", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("resources", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("scope", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ServiceReference", types.Object("", schema.TypeRef{},
+			types.Has("scope", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ServiceReference", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "namespace", types.Inline(types.Scalar(schema.String))),
 			types.Has("path", types.Inline(types.Scalar(schema.String))),
-			types.Has("port", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.admissionregistration.v1.TypeChecking", types.Object("", schema.TypeRef{},
-			types.Has("expressionWarnings", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.ExpressionWarning")))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy", types.Object("", schema.TypeRef{},
+			types.Has("port", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.TypeChecking", types.Object("", schema.TypeRef{},
+			types.Has("expressionWarnings", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.ExpressionWarning"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus")))),
-		types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec")))),
-		types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec", types.Object("", schema.TypeRef{},
 			types.Has("matchResources", types.Named("io.k8s.api.admissionregistration.v1.MatchResources")),
 			types.Has("paramRef", types.Named("io.k8s.api.admissionregistration.v1.ParamRef")),
 			types.Has("policyName", types.Inline(types.Scalar(schema.String))),
-			types.Has("validationActions", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec", types.Object("", schema.TypeRef{},
+			types.Has("validationActions", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec", types.Object("", schema.TypeRef{},
 			types.Has("auditAnnotations", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.AuditAnnotation")))),
 			types.Has("failurePolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("matchConditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.MatchCondition"), "name"))),
 			types.Has("matchConstraints", types.Named("io.k8s.api.admissionregistration.v1.MatchResources")),
 			types.Has("paramKind", types.Named("io.k8s.api.admissionregistration.v1.ParamKind")),
 			types.Has("validations", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.Validation")))),
-			types.Has("variables", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.Variable"), "name"))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus", types.Object("", schema.TypeRef{},
+			types.Has("variables", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.Variable"), "name")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus", types.Object("", schema.TypeRef{},
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Condition"), "type"))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("typeChecking", types.Named("io.k8s.api.admissionregistration.v1.TypeChecking")))),
-		types.Define("io.k8s.api.admissionregistration.v1.ValidatingWebhook", types.Object("", schema.TypeRef{},
+			types.Has("typeChecking", types.Named("io.k8s.api.admissionregistration.v1.TypeChecking"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ValidatingWebhook", types.Object("", schema.TypeRef{},
 			types.Has("admissionReviewVersions", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.HasOr(map[any]any{}, "clientConfig", types.Named("io.k8s.api.admissionregistration.v1.WebhookClientConfig")),
 			types.Has("failurePolicy", types.Inline(types.Scalar(schema.String))),
@@ -143,38 +196,52 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("objectSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.admissionregistration.v1.RuleWithOperations")))),
 			types.Has("sideEffects", types.Inline(types.Scalar(schema.String))),
-			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration", types.Object("", schema.TypeRef{},
+			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("webhooks", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.ValidatingWebhook"), "name"))))),
-		types.Define("io.k8s.api.admissionregistration.v1.Validation", types.Object("", schema.TypeRef{},
+			types.Has("webhooks", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.admissionregistration.v1.ValidatingWebhook"), "name")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.Validation", types.Object("", schema.TypeRef{},
 			types.HasOr("", "expression", types.Inline(types.Scalar(schema.String))),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("messageExpression", types.Inline(types.Scalar(schema.String))),
-			types.Has("reason", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.Variable", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("reason", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.Variable", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "expression", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.admissionregistration.v1.WebhookClientConfig", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.admissionregistration.v1.WebhookClientConfig", types.Object("", schema.TypeRef{},
 			types.Has("caBundle", types.Inline(types.Scalar(schema.String))),
 			types.Has("service", types.Named("io.k8s.api.admissionregistration.v1.ServiceReference")),
-			types.Has("url", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.certificates.v1.CertificateSigningRequest", types.Object("", schema.TypeRef{},
+			types.Has("url", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.certificates.v1.CertificateSigningRequest", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.certificates.v1.CertificateSigningRequestSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.certificates.v1.CertificateSigningRequestStatus")))),
-		types.Define("io.k8s.api.certificates.v1.CertificateSigningRequestCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.certificates.v1.CertificateSigningRequestStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.certificates.v1.CertificateSigningRequestCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("lastUpdateTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.certificates.v1.CertificateSigningRequestSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.certificates.v1.CertificateSigningRequestSpec", types.Object("", schema.TypeRef{},
 			types.Has("expirationSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("extra", types.Inline(types.Object("", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
 			types.Has("groups", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
@@ -182,52 +249,72 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("", "signerName", types.Inline(types.Scalar(schema.String))),
 			types.Has("uid", types.Inline(types.Scalar(schema.String))),
 			types.Has("usages", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("username", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.certificates.v1.CertificateSigningRequestStatus", types.Object("", schema.TypeRef{},
+			types.Has("username", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.certificates.v1.CertificateSigningRequestStatus", types.Object("", schema.TypeRef{},
 			types.Has("certificate", types.Inline(types.Scalar(schema.String))),
-			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.certificates.v1.CertificateSigningRequestCondition"), "type"))))),
-		types.Define("io.k8s.api.coordination.v1.Lease", types.Object("", schema.TypeRef{},
+			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.certificates.v1.CertificateSigningRequestCondition"), "type")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.coordination.v1.Lease", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.coordination.v1.LeaseSpec")))),
-		types.Define("io.k8s.api.coordination.v1.LeaseSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.coordination.v1.LeaseSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.coordination.v1.LeaseSpec", types.Object("", schema.TypeRef{},
 			types.Has("acquireTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime")),
 			types.Has("holderIdentity", types.Inline(types.Scalar(schema.String))),
 			types.Has("leaseDurationSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("leaseTransitions", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("preferredHolder", types.Inline(types.Scalar(schema.String))),
 			types.Has("renewTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime")),
-			types.Has("strategy", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ClientIPConfig", types.Object("", schema.TypeRef{},
-			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.ConfigMap", types.Object("", schema.TypeRef{},
+			types.Has("strategy", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ClientIPConfig", types.Object("", schema.TypeRef{},
+			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ConfigMap", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("binaryData", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("data", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("immutable", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")))),
-		types.Define("io.k8s.api.core.v1.EndpointAddress", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EndpointAddress", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("hostname", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "ip", types.Inline(types.Scalar(schema.String))),
 			types.Has("nodeName", types.Inline(types.Scalar(schema.String))),
-			types.Has("targetRef", types.Named("io.k8s.api.core.v1.ObjectReference")))),
-		types.Define("io.k8s.api.core.v1.EndpointPort", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("targetRef", types.Named("io.k8s.api.core.v1.ObjectReference"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EndpointPort", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("appProtocol", types.Inline(types.Scalar(schema.String))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(0, "port", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("protocol", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.EndpointSubset", types.Object("", schema.TypeRef{},
+			types.Has("protocol", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EndpointSubset", types.Object("", schema.TypeRef{},
 			types.Has("addresses", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.EndpointAddress")))),
 			types.Has("notReadyAddresses", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.EndpointAddress")))),
-			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.EndpointPort")))))),
-		types.Define("io.k8s.api.core.v1.Endpoints", types.Object("", schema.TypeRef{},
+			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.EndpointPort"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Endpoints", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("subsets", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.EndpointSubset")))))),
-		types.Define("io.k8s.api.core.v1.Event", types.Object("", schema.TypeRef{},
+			types.Has("subsets", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.EndpointSubset"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Event", types.Object("", schema.TypeRef{},
 			types.Has("action", types.Inline(types.Scalar(schema.String))),
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("count", types.Inline(types.Scalar(schema.Numeric))),
@@ -244,113 +331,161 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("", "reportingInstance", types.Inline(types.Scalar(schema.String))),
 			types.Has("series", types.Named("io.k8s.api.core.v1.EventSeries")),
 			types.HasOr(map[any]any{}, "source", types.Named("io.k8s.api.core.v1.EventSource")),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.EventSeries", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EventSeries", types.Object("", schema.TypeRef{},
 			types.Has("count", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("lastObservedTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime")))),
-		types.Define("io.k8s.api.core.v1.EventSource", types.Object("", schema.TypeRef{},
+			types.Has("lastObservedTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EventSource", types.Object("", schema.TypeRef{},
 			types.Has("component", types.Inline(types.Scalar(schema.String))),
-			types.Has("host", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.LimitRange", types.Object("", schema.TypeRef{},
+			types.Has("host", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LimitRange", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.LimitRangeSpec")))),
-		types.Define("io.k8s.api.core.v1.LimitRangeItem", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.LimitRangeSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LimitRangeItem", types.Object("", schema.TypeRef{},
 			types.Has("default", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("defaultRequest", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("max", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("maxLimitRequestRatio", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("min", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.LimitRangeSpec", types.Object("", schema.TypeRef{},
-			types.Has("limits", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.LimitRangeItem")))))),
-		types.Define("io.k8s.api.core.v1.LoadBalancerIngress", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LimitRangeSpec", types.Object("", schema.TypeRef{},
+			types.Has("limits", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.LimitRangeItem"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LoadBalancerIngress", types.Object("", schema.TypeRef{},
 			types.Has("hostname", types.Inline(types.Scalar(schema.String))),
 			types.Has("ip", types.Inline(types.Scalar(schema.String))),
 			types.Has("ipMode", types.Inline(types.Scalar(schema.String))),
-			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PortStatus")))))),
-		types.Define("io.k8s.api.core.v1.LoadBalancerStatus", types.Object("", schema.TypeRef{},
-			types.Has("ingress", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.LoadBalancerIngress")))))),
-		types.Define("io.k8s.api.core.v1.LocalObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Namespace", types.Object("", schema.TypeRef{},
+			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PortStatus"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LoadBalancerStatus", types.Object("", schema.TypeRef{},
+			types.Has("ingress", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.LoadBalancerIngress"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LocalObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Namespace", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.NamespaceSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.NamespaceStatus")))),
-		types.Define("io.k8s.api.core.v1.NamespaceCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.NamespaceStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NamespaceCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.NamespaceSpec", types.Object("", schema.TypeRef{},
-			types.Has("finalizers", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.NamespaceStatus", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NamespaceSpec", types.Object("", schema.TypeRef{},
+			types.Has("finalizers", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NamespaceStatus", types.Object("", schema.TypeRef{},
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.NamespaceCondition"), "type"))),
-			types.Has("phase", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("phase", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldPath", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
 			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
-			types.Has("uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PortStatus", types.Object("", schema.TypeRef{},
+			types.Has("uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PortStatus", types.Object("", schema.TypeRef{},
 			types.Has("error", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(0, "port", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr("", "protocol", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ResourceQuota", types.Object("", schema.TypeRef{},
+			types.HasOr("", "protocol", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceQuota", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.ResourceQuotaSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.ResourceQuotaStatus")))),
-		types.Define("io.k8s.api.core.v1.ResourceQuotaSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.ResourceQuotaStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceQuotaSpec", types.Object("", schema.TypeRef{},
 			types.Has("hard", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("scopeSelector", types.Named("io.k8s.api.core.v1.ScopeSelector")),
-			types.Has("scopes", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.ResourceQuotaStatus", types.Object("", schema.TypeRef{},
+			types.Has("scopes", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceQuotaStatus", types.Object("", schema.TypeRef{},
 			types.Has("hard", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-			types.Has("used", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))))),
-		types.Define("io.k8s.api.core.v1.ScopeSelector", types.Object(schema.Atomic, schema.TypeRef{},
-			types.Has("matchExpressions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.ScopedResourceSelectorRequirement")))))),
-		types.Define("io.k8s.api.core.v1.ScopedResourceSelectorRequirement", types.Object("", schema.TypeRef{},
+			types.Has("used", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ScopeSelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("matchExpressions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.ScopedResourceSelectorRequirement"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ScopedResourceSelectorRequirement", types.Object("", schema.TypeRef{},
 			types.HasOr("", "operator", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "scopeName", types.Inline(types.Scalar(schema.String))),
-			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.Secret", types.Object("", schema.TypeRef{},
+			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Secret", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("data", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("immutable", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.Has("stringData", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Service", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Service", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.ServiceSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.ServiceStatus")))),
-		types.Define("io.k8s.api.core.v1.ServiceAccount", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.ServiceStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ServiceAccount", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("automountServiceAccountToken", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("imagePullSecrets", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.LocalObjectReference")))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("secrets", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.ObjectReference"), "name"))))),
-		types.Define("io.k8s.api.core.v1.ServicePort", types.Object("", schema.TypeRef{},
+			types.Has("secrets", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.ObjectReference"), "name")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ServicePort", types.Object("", schema.TypeRef{},
 			types.Has("appProtocol", types.Inline(types.Scalar(schema.String))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("nodePort", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(0, "port", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr("TCP", "protocol", types.Inline(types.Scalar(schema.String))),
-			types.Has("targetPort", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")))),
-		types.Define("io.k8s.api.core.v1.ServiceSpec", types.Object("", schema.TypeRef{},
+			types.Has("targetPort", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ServiceSpec", types.Object("", schema.TypeRef{},
 			types.Has("allocateLoadBalancerNodePorts", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("clusterIP", types.Inline(types.Scalar(schema.String))),
 			types.Has("clusterIPs", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
@@ -370,13 +505,19 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("sessionAffinity", types.Inline(types.Scalar(schema.String))),
 			types.Has("sessionAffinityConfig", types.Named("io.k8s.api.core.v1.SessionAffinityConfig")),
 			types.Has("trafficDistribution", types.Inline(types.Scalar(schema.String))),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ServiceStatus", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ServiceStatus", types.Object("", schema.TypeRef{},
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Condition"), "type"))),
-			types.HasOr(map[any]any{}, "loadBalancer", types.Named("io.k8s.api.core.v1.LoadBalancerStatus")))),
-		types.Define("io.k8s.api.core.v1.SessionAffinityConfig", types.Object("", schema.TypeRef{},
-			types.Has("clientIP", types.Named("io.k8s.api.core.v1.ClientIPConfig")))),
-		types.Define("io.k8s.api.discovery.v1.Endpoint", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "loadBalancer", types.Named("io.k8s.api.core.v1.LoadBalancerStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SessionAffinityConfig", types.Object("", schema.TypeRef{},
+			types.Has("clientIP", types.Named("io.k8s.api.core.v1.ClientIPConfig"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.discovery.v1.Endpoint", types.Object("", schema.TypeRef{},
 			types.Has("addresses", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
 			types.HasOr(map[any]any{}, "conditions", types.Named("io.k8s.api.discovery.v1.EndpointConditions")),
 			types.Has("deprecatedTopology", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
@@ -384,177 +525,263 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("hostname", types.Inline(types.Scalar(schema.String))),
 			types.Has("nodeName", types.Inline(types.Scalar(schema.String))),
 			types.Has("targetRef", types.Named("io.k8s.api.core.v1.ObjectReference")),
-			types.Has("zone", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.discovery.v1.EndpointConditions", types.Object("", schema.TypeRef{},
+			types.Has("zone", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.discovery.v1.EndpointConditions", types.Object("", schema.TypeRef{},
 			types.Has("ready", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("serving", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("terminating", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.discovery.v1.EndpointHints", types.Object("", schema.TypeRef{},
+			types.Has("terminating", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.discovery.v1.EndpointHints", types.Object("", schema.TypeRef{},
 			types.Has("forNodes", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.discovery.v1.ForNode")))),
-			types.Has("forZones", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.discovery.v1.ForZone")))))),
-		types.Define("io.k8s.api.discovery.v1.EndpointPort", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("forZones", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.discovery.v1.ForZone"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.discovery.v1.EndpointPort", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("appProtocol", types.Inline(types.Scalar(schema.String))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("port", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("protocol", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.discovery.v1.EndpointSlice", types.Object("", schema.TypeRef{},
+			types.Has("protocol", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.discovery.v1.EndpointSlice", types.Object("", schema.TypeRef{},
 			types.HasOr("", "addressType", types.Inline(types.Scalar(schema.String))),
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("endpoints", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.discovery.v1.Endpoint")))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.discovery.v1.EndpointPort")))))),
-		types.Define("io.k8s.api.discovery.v1.ForNode", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.discovery.v1.ForZone", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration", types.Object("", schema.TypeRef{},
+			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.discovery.v1.EndpointPort"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.discovery.v1.ForNode", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.discovery.v1.ForZone", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration", types.Object("", schema.TypeRef{},
 			types.Has("lendablePercent", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("nominalConcurrencyShares", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod", types.Object("", schema.TypeRef{},
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.FlowSchema", types.Object("", schema.TypeRef{},
+			types.Has("nominalConcurrencyShares", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.FlowSchema", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.flowcontrol.v1.FlowSchemaSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.flowcontrol.v1.FlowSchemaStatus")))),
-		types.Define("io.k8s.api.flowcontrol.v1.FlowSchemaCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.flowcontrol.v1.FlowSchemaStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.FlowSchemaCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.Has("status", types.Inline(types.Scalar(schema.String))),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.FlowSchemaSpec", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.FlowSchemaSpec", types.Object("", schema.TypeRef{},
 			types.Has("distinguisherMethod", types.Named("io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod")),
 			types.HasOr(0, "matchingPrecedence", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(map[any]any{}, "priorityLevelConfiguration", types.Named("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationReference")),
-			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects")))))),
-		types.Define("io.k8s.api.flowcontrol.v1.FlowSchemaStatus", types.Object("", schema.TypeRef{},
-			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.flowcontrol.v1.FlowSchemaCondition"), "type"))))),
-		types.Define("io.k8s.api.flowcontrol.v1.GroupSubject", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.LimitResponse", types.Object("", schema.TypeRef{},
+			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.FlowSchemaStatus", types.Object("", schema.TypeRef{},
+			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.flowcontrol.v1.FlowSchemaCondition"), "type")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.GroupSubject", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.LimitResponse", types.Object("", schema.TypeRef{},
 			types.Has("queuing", types.Named("io.k8s.api.flowcontrol.v1.QueuingConfiguration")),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.LimitedPriorityLevelConfiguration", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.LimitedPriorityLevelConfiguration", types.Object("", schema.TypeRef{},
 			types.Has("borrowingLimitPercent", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("lendablePercent", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(map[any]any{}, "limitResponse", types.Named("io.k8s.api.flowcontrol.v1.LimitResponse")),
-			types.Has("nominalConcurrencyShares", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.flowcontrol.v1.NonResourcePolicyRule", types.Object("", schema.TypeRef{},
+			types.Has("nominalConcurrencyShares", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.NonResourcePolicyRule", types.Object("", schema.TypeRef{},
 			types.Has("nonResourceURLs", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
-			types.Has("verbs", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects", types.Object("", schema.TypeRef{},
+			types.Has("verbs", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects", types.Object("", schema.TypeRef{},
 			types.Has("nonResourceRules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.flowcontrol.v1.NonResourcePolicyRule")))),
 			types.Has("resourceRules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.flowcontrol.v1.ResourcePolicyRule")))),
-			types.Has("subjects", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.flowcontrol.v1.Subject")))))),
-		types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration", types.Object("", schema.TypeRef{},
+			types.Has("subjects", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.flowcontrol.v1.Subject"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus")))),
-		types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.Has("status", types.Inline(types.Scalar(schema.String))),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationReference", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationReference", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec", types.Object("", schema.TypeRef{},
 			types.Has("exempt", types.Named("io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration")),
 			types.Has("limited", types.Named("io.k8s.api.flowcontrol.v1.LimitedPriorityLevelConfiguration")),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus", types.Object("", schema.TypeRef{},
-			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationCondition"), "type"))))),
-		types.Define("io.k8s.api.flowcontrol.v1.QueuingConfiguration", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus", types.Object("", schema.TypeRef{},
+			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationCondition"), "type")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.QueuingConfiguration", types.Object("", schema.TypeRef{},
 			types.HasOr(0, "handSize", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(0, "queueLengthLimit", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr(0, "queues", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.flowcontrol.v1.ResourcePolicyRule", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "queues", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.ResourcePolicyRule", types.Object("", schema.TypeRef{},
 			types.Has("apiGroups", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
 			types.Has("clusterScope", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("namespaces", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
 			types.Has("resources", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
-			types.Has("verbs", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.flowcontrol.v1.ServiceAccountSubject", types.Object("", schema.TypeRef{},
+			types.Has("verbs", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.ServiceAccountSubject", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "namespace", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.flowcontrol.v1.Subject", types.Object("", schema.TypeRef{},
+			types.HasOr("", "namespace", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.Subject", types.Object("", schema.TypeRef{},
 			types.Has("group", types.Named("io.k8s.api.flowcontrol.v1.GroupSubject")),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.Has("serviceAccount", types.Named("io.k8s.api.flowcontrol.v1.ServiceAccountSubject")),
-			types.Has("user", types.Named("io.k8s.api.flowcontrol.v1.UserSubject")))),
-		types.Define("io.k8s.api.flowcontrol.v1.UserSubject", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.rbac.v1.AggregationRule", types.Object("", schema.TypeRef{},
-			types.Has("clusterRoleSelectors", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")))))),
-		types.Define("io.k8s.api.rbac.v1.ClusterRole", types.Object("", schema.TypeRef{},
+			types.Has("user", types.Named("io.k8s.api.flowcontrol.v1.UserSubject"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.flowcontrol.v1.UserSubject", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.AggregationRule", types.Object("", schema.TypeRef{},
+			types.Has("clusterRoleSelectors", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.ClusterRole", types.Object("", schema.TypeRef{},
 			types.Has("aggregationRule", types.Named("io.k8s.api.rbac.v1.AggregationRule")),
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.PolicyRule")))))),
-		types.Define("io.k8s.api.rbac.v1.ClusterRoleBinding", types.Object("", schema.TypeRef{},
+			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.PolicyRule"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.ClusterRoleBinding", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "roleRef", types.Named("io.k8s.api.rbac.v1.RoleRef")),
-			types.Has("subjects", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.Subject")))))),
-		types.Define("io.k8s.api.rbac.v1.PolicyRule", types.Object("", schema.TypeRef{},
+			types.Has("subjects", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.Subject"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.PolicyRule", types.Object("", schema.TypeRef{},
 			types.Has("apiGroups", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("nonResourceURLs", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("resourceNames", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("resources", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("verbs", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.rbac.v1.Role", types.Object("", schema.TypeRef{},
+			types.Has("verbs", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.Role", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.PolicyRule")))))),
-		types.Define("io.k8s.api.rbac.v1.RoleBinding", types.Object("", schema.TypeRef{},
+			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.PolicyRule"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.RoleBinding", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "roleRef", types.Named("io.k8s.api.rbac.v1.RoleRef")),
-			types.Has("subjects", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.Subject")))))),
-		types.Define("io.k8s.api.rbac.v1.RoleRef", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("subjects", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.rbac.v1.Subject"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.RoleRef", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "apiGroup", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.rbac.v1.Subject", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.rbac.v1.Subject", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("apiGroup", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("namespace", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.api.resource.Quantity", types.Scalar(schema.Untyped)),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Condition", types.Object("", schema.TypeRef{},
+			types.Has("namespace", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.api.resource.Quantity", types.Scalar(schema.Untyped))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Condition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.HasOr("", "message", types.Inline(types.Scalar(schema.String))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr("", "reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", types.Object("", types.Inline(types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_")))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", types.Object("", types.Inline(types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("matchExpressions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement")))),
-			types.Has("matchLabels", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement", types.Object("", schema.TypeRef{},
+			types.Has("matchLabels", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement", types.Object("", schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "operator", types.Inline(types.Scalar(schema.String))),
-			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", types.Object("", schema.TypeRef{},
+			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldsV1", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1")),
 			types.Has("manager", types.Inline(types.Scalar(schema.String))),
 			types.Has("operation", types.Inline(types.Scalar(schema.String))),
 			types.Has("subresource", types.Inline(types.Scalar(schema.String))),
-			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", types.Scalar(schema.Untyped)),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", types.Object("", schema.TypeRef{},
+			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", types.Scalar(schema.Untyped))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", types.Object("", schema.TypeRef{},
 			types.Has("annotations", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("creationTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("deletionGracePeriodSeconds", types.Inline(types.Scalar(schema.Numeric))),
@@ -569,15 +796,22 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("ownerReferences", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"), "uid"))),
 			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("selfLink", types.Inline(types.Scalar(schema.String))),
-			types.Has("uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("blockOwnerDeletion", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("controller", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Time", types.Scalar(schema.Untyped)),
-		types.Define("io.k8s.apimachinery.pkg.util.intstr.IntOrString", types.Scalar(schema.Untyped)),
-	}
+			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Time", types.Scalar(schema.Untyped))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.util.intstr.IntOrString", types.Scalar(schema.Untyped))
+	}())
+	return all
 }

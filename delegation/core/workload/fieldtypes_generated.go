@@ -10,34 +10,47 @@ import (
 
 // fieldTypes are the types of the fields of the unit's kinds.
 func fieldTypes() []schema.TypeDef {
-	return []schema.TypeDef{
-		types.Define("__untyped_atomic_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Atomic, types.Named("__untyped_atomic_")))),
-		types.Define("__untyped_deduced_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_")))),
-		types.Define("io.k8s.api.apps.v1.ControllerRevision", types.Object("", schema.TypeRef{},
+	var all []schema.TypeDef
+	all = append(all, func() schema.TypeDef {
+		return types.Define("__untyped_atomic_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Atomic, types.Named("__untyped_atomic_"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("__untyped_deduced_", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.ControllerRevision", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("data", types.Named("__untyped_atomic_")),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(0, "revision", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.apps.v1.DaemonSet", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "revision", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DaemonSet", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.apps.v1.DaemonSetSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.DaemonSetStatus")))),
-		types.Define("io.k8s.api.apps.v1.DaemonSetCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.DaemonSetStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DaemonSetCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.apps.v1.DaemonSetSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DaemonSetSpec", types.Object("", schema.TypeRef{},
 			types.Has("minReadySeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("revisionHistoryLimit", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec")),
-			types.HasOr(map[any]any{}, "updateStrategy", types.Named("io.k8s.api.apps.v1.DaemonSetUpdateStrategy")))),
-		types.Define("io.k8s.api.apps.v1.DaemonSetStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "updateStrategy", types.Named("io.k8s.api.apps.v1.DaemonSetUpdateStrategy"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DaemonSetStatus", types.Object("", schema.TypeRef{},
 			types.Has("collisionCount", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.apps.v1.DaemonSetCondition"), "type"))),
 			types.HasOr(0, "currentNumberScheduled", types.Inline(types.Scalar(schema.Numeric))),
@@ -47,24 +60,32 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr(0, "numberReady", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("numberUnavailable", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("updatedNumberScheduled", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.apps.v1.DaemonSetUpdateStrategy", types.Object("", schema.TypeRef{},
+			types.Has("updatedNumberScheduled", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DaemonSetUpdateStrategy", types.Object("", schema.TypeRef{},
 			types.Has("rollingUpdate", types.Named("io.k8s.api.apps.v1.RollingUpdateDaemonSet")),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.apps.v1.Deployment", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.Deployment", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.apps.v1.DeploymentSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.DeploymentStatus")))),
-		types.Define("io.k8s.api.apps.v1.DeploymentCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.DeploymentStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DeploymentCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("lastUpdateTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.apps.v1.DeploymentSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DeploymentSpec", types.Object("", schema.TypeRef{},
 			types.Has("minReadySeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("paused", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("progressDeadlineSeconds", types.Inline(types.Scalar(schema.Numeric))),
@@ -72,8 +93,10 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("revisionHistoryLimit", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.HasOr(map[any]any{}, "strategy", types.Named("io.k8s.api.apps.v1.DeploymentStrategy")),
-			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec")))),
-		types.Define("io.k8s.api.apps.v1.DeploymentStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DeploymentStatus", types.Object("", schema.TypeRef{},
 			types.Has("availableReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("collisionCount", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.apps.v1.DeploymentCondition"), "type"))),
@@ -82,62 +105,88 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("replicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("terminatingReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("unavailableReplicas", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("updatedReplicas", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.apps.v1.DeploymentStrategy", types.Object("", schema.TypeRef{},
+			types.Has("updatedReplicas", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.DeploymentStrategy", types.Object("", schema.TypeRef{},
 			types.Has("rollingUpdate", types.Named("io.k8s.api.apps.v1.RollingUpdateDeployment")),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.apps.v1.ReplicaSet", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.ReplicaSet", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.apps.v1.ReplicaSetSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.ReplicaSetStatus")))),
-		types.Define("io.k8s.api.apps.v1.ReplicaSetCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.ReplicaSetStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.ReplicaSetCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.apps.v1.ReplicaSetSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.ReplicaSetSpec", types.Object("", schema.TypeRef{},
 			types.Has("minReadySeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("replicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
-			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec")))),
-		types.Define("io.k8s.api.apps.v1.ReplicaSetStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.ReplicaSetStatus", types.Object("", schema.TypeRef{},
 			types.Has("availableReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.apps.v1.ReplicaSetCondition"), "type"))),
 			types.Has("fullyLabeledReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("readyReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(0, "replicas", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("terminatingReplicas", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.apps.v1.RollingUpdateDaemonSet", types.Object("", schema.TypeRef{},
+			types.Has("terminatingReplicas", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.RollingUpdateDaemonSet", types.Object("", schema.TypeRef{},
 			types.Has("maxSurge", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")),
-			types.Has("maxUnavailable", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")))),
-		types.Define("io.k8s.api.apps.v1.RollingUpdateDeployment", types.Object("", schema.TypeRef{},
+			types.Has("maxUnavailable", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.RollingUpdateDeployment", types.Object("", schema.TypeRef{},
 			types.Has("maxSurge", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")),
-			types.Has("maxUnavailable", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")))),
-		types.Define("io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy", types.Object("", schema.TypeRef{},
+			types.Has("maxUnavailable", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy", types.Object("", schema.TypeRef{},
 			types.Has("maxUnavailable", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")),
-			types.Has("partition", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.apps.v1.StatefulSet", types.Object("", schema.TypeRef{},
+			types.Has("partition", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.StatefulSet", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.apps.v1.StatefulSetSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.StatefulSetStatus")))),
-		types.Define("io.k8s.api.apps.v1.StatefulSetCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.apps.v1.StatefulSetStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.StatefulSetCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.apps.v1.StatefulSetOrdinals", types.Object("", schema.TypeRef{},
-			types.HasOr(0, "start", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.StatefulSetOrdinals", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "start", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy", types.Object("", schema.TypeRef{},
 			types.Has("whenDeleted", types.Inline(types.Scalar(schema.String))),
-			types.Has("whenScaled", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.apps.v1.StatefulSetSpec", types.Object("", schema.TypeRef{},
+			types.Has("whenScaled", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.StatefulSetSpec", types.Object("", schema.TypeRef{},
 			types.Has("minReadySeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("ordinals", types.Named("io.k8s.api.apps.v1.StatefulSetOrdinals")),
 			types.Has("persistentVolumeClaimRetentionPolicy", types.Named("io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy")),
@@ -148,8 +197,10 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("", "serviceName", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec")),
 			types.HasOr(map[any]any{}, "updateStrategy", types.Named("io.k8s.api.apps.v1.StatefulSetUpdateStrategy")),
-			types.Has("volumeClaimTemplates", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PersistentVolumeClaim")))))),
-		types.Define("io.k8s.api.apps.v1.StatefulSetStatus", types.Object("", schema.TypeRef{},
+			types.Has("volumeClaimTemplates", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PersistentVolumeClaim"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.StatefulSetStatus", types.Object("", schema.TypeRef{},
 			types.HasOr(0, "availableReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("collisionCount", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.apps.v1.StatefulSetCondition"), "type"))),
@@ -159,118 +210,170 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("readyReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(0, "replicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("updateRevision", types.Inline(types.Scalar(schema.String))),
-			types.Has("updatedReplicas", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.apps.v1.StatefulSetUpdateStrategy", types.Object("", schema.TypeRef{},
+			types.Has("updatedReplicas", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.apps.v1.StatefulSetUpdateStrategy", types.Object("", schema.TypeRef{},
 			types.Has("rollingUpdate", types.Named("io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy")),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.autoscaling.v2.ContainerResourceMetricSource", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ContainerResourceMetricSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "container", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget")))),
-		types.Define("io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus", types.Object("", schema.TypeRef{},
 			types.HasOr("", "container", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "current", types.Named("io.k8s.api.autoscaling.v2.MetricValueStatus")),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.autoscaling.v2.CrossVersionObjectReference", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.CrossVersionObjectReference", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.autoscaling.v2.ExternalMetricSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ExternalMetricSource", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier")),
-			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget")))),
-		types.Define("io.k8s.api.autoscaling.v2.ExternalMetricStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ExternalMetricStatus", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "current", types.Named("io.k8s.api.autoscaling.v2.MetricValueStatus")),
-			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier")))),
-		types.Define("io.k8s.api.autoscaling.v2.HPAScalingPolicy", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.HPAScalingPolicy", types.Object("", schema.TypeRef{},
 			types.HasOr(0, "periodSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(0, "value", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.autoscaling.v2.HPAScalingRules", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "value", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.HPAScalingRules", types.Object("", schema.TypeRef{},
 			types.Has("policies", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.autoscaling.v2.HPAScalingPolicy")))),
 			types.Has("selectPolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("stabilizationWindowSeconds", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("tolerance", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-		types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler", types.Object("", schema.TypeRef{},
+			types.Has("tolerance", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus")))),
-		types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior", types.Object("", schema.TypeRef{},
 			types.Has("scaleDown", types.Named("io.k8s.api.autoscaling.v2.HPAScalingRules")),
-			types.Has("scaleUp", types.Named("io.k8s.api.autoscaling.v2.HPAScalingRules")))),
-		types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition", types.Object("", schema.TypeRef{},
+			types.Has("scaleUp", types.Named("io.k8s.api.autoscaling.v2.HPAScalingRules"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", types.Object("", schema.TypeRef{},
 			types.Has("behavior", types.Named("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior")),
 			types.HasOr(0, "maxReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("metrics", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.autoscaling.v2.MetricSpec")))),
 			types.Has("minReplicas", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr(map[any]any{}, "scaleTargetRef", types.Named("io.k8s.api.autoscaling.v2.CrossVersionObjectReference")))),
-		types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "scaleTargetRef", types.Named("io.k8s.api.autoscaling.v2.CrossVersionObjectReference"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus", types.Object("", schema.TypeRef{},
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition"), "type"))),
 			types.Has("currentMetrics", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.autoscaling.v2.MetricStatus")))),
 			types.Has("currentReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(0, "desiredReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("lastScaleTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
-			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.autoscaling.v2.MetricIdentifier", types.Object("", schema.TypeRef{},
+			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.MetricIdentifier", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")))),
-		types.Define("io.k8s.api.autoscaling.v2.MetricSpec", types.Object("", schema.TypeRef{},
+			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.MetricSpec", types.Object("", schema.TypeRef{},
 			types.Has("containerResource", types.Named("io.k8s.api.autoscaling.v2.ContainerResourceMetricSource")),
 			types.Has("external", types.Named("io.k8s.api.autoscaling.v2.ExternalMetricSource")),
 			types.Has("object", types.Named("io.k8s.api.autoscaling.v2.ObjectMetricSource")),
 			types.Has("pods", types.Named("io.k8s.api.autoscaling.v2.PodsMetricSource")),
 			types.Has("resource", types.Named("io.k8s.api.autoscaling.v2.ResourceMetricSource")),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.autoscaling.v2.MetricStatus", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.MetricStatus", types.Object("", schema.TypeRef{},
 			types.Has("containerResource", types.Named("io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus")),
 			types.Has("external", types.Named("io.k8s.api.autoscaling.v2.ExternalMetricStatus")),
 			types.Has("object", types.Named("io.k8s.api.autoscaling.v2.ObjectMetricStatus")),
 			types.Has("pods", types.Named("io.k8s.api.autoscaling.v2.PodsMetricStatus")),
 			types.Has("resource", types.Named("io.k8s.api.autoscaling.v2.ResourceMetricStatus")),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.autoscaling.v2.MetricTarget", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.MetricTarget", types.Object("", schema.TypeRef{},
 			types.Has("averageUtilization", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("averageValue", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")),
 			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))),
-			types.Has("value", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-		types.Define("io.k8s.api.autoscaling.v2.MetricValueStatus", types.Object("", schema.TypeRef{},
+			types.Has("value", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.MetricValueStatus", types.Object("", schema.TypeRef{},
 			types.Has("averageUtilization", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("averageValue", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")),
-			types.Has("value", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-		types.Define("io.k8s.api.autoscaling.v2.ObjectMetricSource", types.Object("", schema.TypeRef{},
+			types.Has("value", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ObjectMetricSource", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "describedObject", types.Named("io.k8s.api.autoscaling.v2.CrossVersionObjectReference")),
 			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier")),
-			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget")))),
-		types.Define("io.k8s.api.autoscaling.v2.ObjectMetricStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ObjectMetricStatus", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "current", types.Named("io.k8s.api.autoscaling.v2.MetricValueStatus")),
 			types.HasOr(map[any]any{}, "describedObject", types.Named("io.k8s.api.autoscaling.v2.CrossVersionObjectReference")),
-			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier")))),
-		types.Define("io.k8s.api.autoscaling.v2.PodsMetricSource", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.PodsMetricSource", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier")),
-			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget")))),
-		types.Define("io.k8s.api.autoscaling.v2.PodsMetricStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.PodsMetricStatus", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "current", types.Named("io.k8s.api.autoscaling.v2.MetricValueStatus")),
-			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier")))),
-		types.Define("io.k8s.api.autoscaling.v2.ResourceMetricSource", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "metric", types.Named("io.k8s.api.autoscaling.v2.MetricIdentifier"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ResourceMetricSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget")))),
-		types.Define("io.k8s.api.autoscaling.v2.ResourceMetricStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "target", types.Named("io.k8s.api.autoscaling.v2.MetricTarget"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v2.ResourceMetricStatus", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "current", types.Named("io.k8s.api.autoscaling.v2.MetricValueStatus")),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.batch.v1.CronJob", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.CronJob", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.batch.v1.CronJobSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.batch.v1.CronJobStatus")))),
-		types.Define("io.k8s.api.batch.v1.CronJobSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.batch.v1.CronJobStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.CronJobSpec", types.Object("", schema.TypeRef{},
 			types.Has("concurrencyPolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("failedJobsHistoryLimit", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(map[any]any{}, "jobTemplate", types.Named("io.k8s.api.batch.v1.JobTemplateSpec")),
@@ -278,25 +381,33 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("startingDeadlineSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("successfulJobsHistoryLimit", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("suspend", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("timeZone", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.batch.v1.CronJobStatus", types.Object("", schema.TypeRef{},
+			types.Has("timeZone", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.CronJobStatus", types.Object("", schema.TypeRef{},
 			types.Has("active", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.ObjectReference")))),
 			types.Has("lastScheduleTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
-			types.Has("lastSuccessfulTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.api.batch.v1.Job", types.Object("", schema.TypeRef{},
+			types.Has("lastSuccessfulTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.Job", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.batch.v1.JobSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.batch.v1.JobStatus")))),
-		types.Define("io.k8s.api.batch.v1.JobCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.batch.v1.JobStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.JobCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastProbeTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.batch.v1.JobSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.JobSpec", types.Object("", schema.TypeRef{},
 			types.Has("activeDeadlineSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("backoffLimit", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("backoffLimitPerIndex", types.Inline(types.Scalar(schema.Numeric))),
@@ -312,8 +423,10 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("successPolicy", types.Named("io.k8s.api.batch.v1.SuccessPolicy")),
 			types.Has("suspend", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec")),
-			types.Has("ttlSecondsAfterFinished", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.batch.v1.JobStatus", types.Object("", schema.TypeRef{},
+			types.Has("ttlSecondsAfterFinished", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.JobStatus", types.Object("", schema.TypeRef{},
 			types.Has("active", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("completedIndexes", types.Inline(types.Scalar(schema.String))),
 			types.Has("completionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
@@ -324,63 +437,95 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("startTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("succeeded", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("terminating", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("uncountedTerminatedPods", types.Named("io.k8s.api.batch.v1.UncountedTerminatedPods")))),
-		types.Define("io.k8s.api.batch.v1.JobTemplateSpec", types.Object("", schema.TypeRef{},
+			types.Has("uncountedTerminatedPods", types.Named("io.k8s.api.batch.v1.UncountedTerminatedPods"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.JobTemplateSpec", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.batch.v1.JobSpec")))),
-		types.Define("io.k8s.api.batch.v1.PodFailurePolicy", types.Object("", schema.TypeRef{},
-			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.batch.v1.PodFailurePolicyRule")))))),
-		types.Define("io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.batch.v1.JobSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.PodFailurePolicy", types.Object("", schema.TypeRef{},
+			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.batch.v1.PodFailurePolicyRule"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement", types.Object("", schema.TypeRef{},
 			types.Has("containerName", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "operator", types.Inline(types.Scalar(schema.String))),
-			types.Has("values", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.Numeric))))))),
-		types.Define("io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", types.Object("", schema.TypeRef{},
+			types.Has("values", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.Numeric)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", types.Object("", schema.TypeRef{},
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.batch.v1.PodFailurePolicyRule", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.PodFailurePolicyRule", types.Object("", schema.TypeRef{},
 			types.HasOr("", "action", types.Inline(types.Scalar(schema.String))),
 			types.Has("onExitCodes", types.Named("io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement")),
-			types.Has("onPodConditions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern")))))),
-		types.Define("io.k8s.api.batch.v1.SuccessPolicy", types.Object("", schema.TypeRef{},
-			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.batch.v1.SuccessPolicyRule")))))),
-		types.Define("io.k8s.api.batch.v1.SuccessPolicyRule", types.Object("", schema.TypeRef{},
+			types.Has("onPodConditions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.SuccessPolicy", types.Object("", schema.TypeRef{},
+			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.batch.v1.SuccessPolicyRule"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.SuccessPolicyRule", types.Object("", schema.TypeRef{},
 			types.Has("succeededCount", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("succeededIndexes", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.batch.v1.UncountedTerminatedPods", types.Object("", schema.TypeRef{},
+			types.Has("succeededIndexes", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.batch.v1.UncountedTerminatedPods", types.Object("", schema.TypeRef{},
 			types.Has("failed", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
-			types.Has("succeeded", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("succeeded", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("partition", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
-			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Affinity", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Affinity", types.Object("", schema.TypeRef{},
 			types.Has("nodeAffinity", types.Named("io.k8s.api.core.v1.NodeAffinity")),
 			types.Has("podAffinity", types.Named("io.k8s.api.core.v1.PodAffinity")),
-			types.Has("podAntiAffinity", types.Named("io.k8s.api.core.v1.PodAntiAffinity")))),
-		types.Define("io.k8s.api.core.v1.AppArmorProfile", types.Object("", schema.TypeRef{},
+			types.Has("podAntiAffinity", types.Named("io.k8s.api.core.v1.PodAntiAffinity"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.AppArmorProfile", types.Object("", schema.TypeRef{},
 			types.Has("localhostProfile", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.AttachedVolume", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.AttachedVolume", types.Object("", schema.TypeRef{},
 			types.HasOr("", "devicePath", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.AzureDiskVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.AzureDiskVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("ReadWrite", "cachingMode", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "diskName", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "diskURI", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("ext4", "fsType", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("Shared", "kind", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(false, "readOnly", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.AzureFilePersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr(false, "readOnly", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.AzureFilePersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "secretName", types.Inline(types.Scalar(schema.String))),
 			types.Has("secretNamespace", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "shareName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.AzureFileVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "shareName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.AzureFileVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "secretName", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "shareName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.CSIPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "shareName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.CSIPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("controllerExpandSecretRef", types.Named("io.k8s.api.core.v1.SecretReference")),
 			types.Has("controllerPublishSecretRef", types.Named("io.k8s.api.core.v1.SecretReference")),
 			types.HasOr("", "driver", types.Inline(types.Scalar(schema.String))),
@@ -390,69 +535,95 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("nodeStageSecretRef", types.Named("io.k8s.api.core.v1.SecretReference")),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("volumeAttributes", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
-			types.HasOr("", "volumeHandle", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.CSIVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volumeHandle", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.CSIVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "driver", types.Inline(types.Scalar(schema.String))),
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("nodePublishSecretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference")),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("volumeAttributes", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.Capabilities", types.Object("", schema.TypeRef{},
+			types.Has("volumeAttributes", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Capabilities", types.Object("", schema.TypeRef{},
 			types.Has("add", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("drop", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.CephFSPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("drop", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.CephFSPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("monitors", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("path", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretFile", types.Inline(types.Scalar(schema.String))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretReference")),
-			types.Has("user", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.CephFSVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("user", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.CephFSVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("monitors", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("path", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretFile", types.Inline(types.Scalar(schema.String))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference")),
-			types.Has("user", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.CinderPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("user", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.CinderPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretReference")),
-			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.CinderVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.CinderVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference")),
-			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ClusterTrustBundleProjection", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ClusterTrustBundleProjection", types.Object("", schema.TypeRef{},
 			types.Has("labelSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))),
-			types.Has("signerName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ConfigMapEnvSource", types.Object("", schema.TypeRef{},
+			types.Has("signerName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ConfigMapEnvSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.ConfigMapKeySelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("optional", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ConfigMapKeySelector", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.ConfigMapNodeConfigSource", types.Object("", schema.TypeRef{},
+			types.Has("optional", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ConfigMapNodeConfigSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "kubeletConfigKey", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "namespace", types.Inline(types.Scalar(schema.String))),
 			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
-			types.Has("uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ConfigMapProjection", types.Object("", schema.TypeRef{},
+			types.Has("uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ConfigMapProjection", types.Object("", schema.TypeRef{},
 			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.KeyToPath")))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.ConfigMapVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("optional", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ConfigMapVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("defaultMode", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.KeyToPath")))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.Container", types.Object("", schema.TypeRef{},
+			types.Has("optional", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Container", types.Object("", schema.TypeRef{},
 			types.Has("args", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("command", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("env", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.EnvVar"), "name"))),
@@ -477,47 +648,69 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("tty", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("volumeDevices", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.VolumeDevice"), "devicePath"))),
 			types.Has("volumeMounts", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.VolumeMount"), "mountPath"))),
-			types.Has("workingDir", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ContainerExtendedResourceRequest", types.Object("", schema.TypeRef{},
+			types.Has("workingDir", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerExtendedResourceRequest", types.Object("", schema.TypeRef{},
 			types.HasOr("", "containerName", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "requestName", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "resourceName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ContainerImage", types.Object("", schema.TypeRef{},
+			types.HasOr("", "resourceName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerImage", types.Object("", schema.TypeRef{},
 			types.Has("names", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("sizeBytes", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.ContainerPort", types.Object("", schema.TypeRef{},
+			types.Has("sizeBytes", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerPort", types.Object("", schema.TypeRef{},
 			types.HasOr(0, "containerPort", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("hostIP", types.Inline(types.Scalar(schema.String))),
 			types.Has("hostPort", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("TCP", "protocol", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ContainerResizePolicy", types.Object("", schema.TypeRef{},
+			types.HasOr("TCP", "protocol", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerResizePolicy", types.Object("", schema.TypeRef{},
 			types.HasOr("", "resourceName", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "restartPolicy", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ContainerRestartRule", types.Object("", schema.TypeRef{},
+			types.HasOr("", "restartPolicy", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerRestartRule", types.Object("", schema.TypeRef{},
 			types.Has("action", types.Inline(types.Scalar(schema.String))),
-			types.Has("exitCodes", types.Named("io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes")))),
-		types.Define("io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes", types.Object("", schema.TypeRef{},
+			types.Has("exitCodes", types.Named("io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes", types.Object("", schema.TypeRef{},
 			types.Has("operator", types.Inline(types.Scalar(schema.String))),
-			types.Has("values", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.Numeric))))))),
-		types.Define("io.k8s.api.core.v1.ContainerState", types.Object("", schema.TypeRef{},
+			types.Has("values", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.Numeric)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerState", types.Object("", schema.TypeRef{},
 			types.Has("running", types.Named("io.k8s.api.core.v1.ContainerStateRunning")),
 			types.Has("terminated", types.Named("io.k8s.api.core.v1.ContainerStateTerminated")),
-			types.Has("waiting", types.Named("io.k8s.api.core.v1.ContainerStateWaiting")))),
-		types.Define("io.k8s.api.core.v1.ContainerStateRunning", types.Object("", schema.TypeRef{},
-			types.Has("startedAt", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.api.core.v1.ContainerStateTerminated", types.Object("", schema.TypeRef{},
+			types.Has("waiting", types.Named("io.k8s.api.core.v1.ContainerStateWaiting"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerStateRunning", types.Object("", schema.TypeRef{},
+			types.Has("startedAt", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerStateTerminated", types.Object("", schema.TypeRef{},
 			types.Has("containerID", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(0, "exitCode", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("finishedAt", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.Has("signal", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("startedAt", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.api.core.v1.ContainerStateWaiting", types.Object("", schema.TypeRef{},
+			types.Has("startedAt", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerStateWaiting", types.Object("", schema.TypeRef{},
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
-			types.Has("reason", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ContainerStatus", types.Object("", schema.TypeRef{},
+			types.Has("reason", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerStatus", types.Object("", schema.TypeRef{},
 			types.Has("allocatedResources", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("allocatedResourcesStatus", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.ResourceStatus"), "name"))),
 			types.Has("containerID", types.Inline(types.Scalar(schema.String))),
@@ -532,39 +725,59 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr(map[any]any{}, "state", types.Named("io.k8s.api.core.v1.ContainerState")),
 			types.Has("stopSignal", types.Inline(types.Scalar(schema.String))),
 			types.Has("user", types.Named("io.k8s.api.core.v1.ContainerUser")),
-			types.Has("volumeMounts", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.VolumeMountStatus"), "mountPath"))))),
-		types.Define("io.k8s.api.core.v1.ContainerUser", types.Object("", schema.TypeRef{},
-			types.Has("linux", types.Named("io.k8s.api.core.v1.LinuxContainerUser")))),
-		types.Define("io.k8s.api.core.v1.DaemonEndpoint", types.Object("", schema.TypeRef{},
-			types.HasOr(0, "Port", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.DownwardAPIProjection", types.Object("", schema.TypeRef{},
-			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.DownwardAPIVolumeFile")))))),
-		types.Define("io.k8s.api.core.v1.DownwardAPIVolumeFile", types.Object("", schema.TypeRef{},
+			types.Has("volumeMounts", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.VolumeMountStatus"), "mountPath")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ContainerUser", types.Object("", schema.TypeRef{},
+			types.Has("linux", types.Named("io.k8s.api.core.v1.LinuxContainerUser"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.DaemonEndpoint", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "Port", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.DownwardAPIProjection", types.Object("", schema.TypeRef{},
+			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.DownwardAPIVolumeFile"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.DownwardAPIVolumeFile", types.Object("", schema.TypeRef{},
 			types.Has("fieldRef", types.Named("io.k8s.api.core.v1.ObjectFieldSelector")),
 			types.Has("mode", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))),
-			types.Has("resourceFieldRef", types.Named("io.k8s.api.core.v1.ResourceFieldSelector")))),
-		types.Define("io.k8s.api.core.v1.DownwardAPIVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("resourceFieldRef", types.Named("io.k8s.api.core.v1.ResourceFieldSelector"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.DownwardAPIVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("defaultMode", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.DownwardAPIVolumeFile")))))),
-		types.Define("io.k8s.api.core.v1.EmptyDirVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.DownwardAPIVolumeFile"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EmptyDirVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("medium", types.Inline(types.Scalar(schema.String))),
-			types.Has("sizeLimit", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-		types.Define("io.k8s.api.core.v1.EnvFromSource", types.Object("", schema.TypeRef{},
+			types.Has("sizeLimit", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EnvFromSource", types.Object("", schema.TypeRef{},
 			types.Has("configMapRef", types.Named("io.k8s.api.core.v1.ConfigMapEnvSource")),
 			types.Has("prefix", types.Inline(types.Scalar(schema.String))),
-			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretEnvSource")))),
-		types.Define("io.k8s.api.core.v1.EnvVar", types.Object("", schema.TypeRef{},
+			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretEnvSource"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EnvVar", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.Has("value", types.Inline(types.Scalar(schema.String))),
-			types.Has("valueFrom", types.Named("io.k8s.api.core.v1.EnvVarSource")))),
-		types.Define("io.k8s.api.core.v1.EnvVarSource", types.Object("", schema.TypeRef{},
+			types.Has("valueFrom", types.Named("io.k8s.api.core.v1.EnvVarSource"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EnvVarSource", types.Object("", schema.TypeRef{},
 			types.Has("configMapKeyRef", types.Named("io.k8s.api.core.v1.ConfigMapKeySelector")),
 			types.Has("fieldRef", types.Named("io.k8s.api.core.v1.ObjectFieldSelector")),
 			types.Has("fileKeyRef", types.Named("io.k8s.api.core.v1.FileKeySelector")),
 			types.Has("resourceFieldRef", types.Named("io.k8s.api.core.v1.ResourceFieldSelector")),
-			types.Has("secretKeyRef", types.Named("io.k8s.api.core.v1.SecretKeySelector")))),
-		types.Define("io.k8s.api.core.v1.EphemeralContainer", types.Object("", schema.TypeRef{},
+			types.Has("secretKeyRef", types.Named("io.k8s.api.core.v1.SecretKeySelector"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EphemeralContainer", types.Object("", schema.TypeRef{},
 			types.Has("args", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("command", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("env", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.EnvVar"), "name"))),
@@ -590,76 +803,112 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("tty", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("volumeDevices", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.VolumeDevice"), "devicePath"))),
 			types.Has("volumeMounts", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.VolumeMount"), "mountPath"))),
-			types.Has("workingDir", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.EphemeralVolumeSource", types.Object("", schema.TypeRef{},
-			types.Has("volumeClaimTemplate", types.Named("io.k8s.api.core.v1.PersistentVolumeClaimTemplate")))),
-		types.Define("io.k8s.api.core.v1.ExecAction", types.Object("", schema.TypeRef{},
-			types.Has("command", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.FCVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("workingDir", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.EphemeralVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("volumeClaimTemplate", types.Named("io.k8s.api.core.v1.PersistentVolumeClaimTemplate"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ExecAction", types.Object("", schema.TypeRef{},
+			types.Has("command", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.FCVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("lun", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("targetWWNs", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("wwids", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.FileKeySelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("wwids", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.FileKeySelector", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(false, "optional", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "volumeName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.FlexPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volumeName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.FlexPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "driver", types.Inline(types.Scalar(schema.String))),
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("options", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretReference")))),
-		types.Define("io.k8s.api.core.v1.FlexVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretReference"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.FlexVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "driver", types.Inline(types.Scalar(schema.String))),
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("options", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("secretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference")))),
-		types.Define("io.k8s.api.core.v1.FlockerVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("secretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.FlockerVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("datasetName", types.Inline(types.Scalar(schema.String))),
-			types.Has("datasetUUID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.GCEPersistentDiskVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("datasetUUID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.GCEPersistentDiskVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("partition", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr("", "pdName", types.Inline(types.Scalar(schema.String))),
-			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.GRPCAction", types.Object("", schema.TypeRef{},
+			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.GRPCAction", types.Object("", schema.TypeRef{},
 			types.HasOr(0, "port", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr("", "service", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.GitRepoVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "service", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.GitRepoVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("directory", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "repository", types.Inline(types.Scalar(schema.String))),
-			types.Has("revision", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.GlusterfsPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("revision", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.GlusterfsPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "endpoints", types.Inline(types.Scalar(schema.String))),
 			types.Has("endpointsNamespace", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))),
-			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.GlusterfsVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.GlusterfsVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "endpoints", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))),
-			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.HTTPGetAction", types.Object("", schema.TypeRef{},
+			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.HTTPGetAction", types.Object("", schema.TypeRef{},
 			types.Has("host", types.Inline(types.Scalar(schema.String))),
 			types.Has("httpHeaders", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.HTTPHeader")))),
 			types.Has("path", types.Inline(types.Scalar(schema.String))),
 			types.Has("port", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")),
-			types.Has("scheme", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.HTTPHeader", types.Object("", schema.TypeRef{},
+			types.Has("scheme", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.HTTPHeader", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "value", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.HostAlias", types.Object("", schema.TypeRef{},
+			types.HasOr("", "value", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.HostAlias", types.Object("", schema.TypeRef{},
 			types.Has("hostnames", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.HasOr("", "ip", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.HostIP", types.Object("", schema.TypeRef{},
-			types.HasOr("", "ip", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.HostPathVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "ip", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.HostIP", types.Object("", schema.TypeRef{},
+			types.HasOr("", "ip", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.HostPathVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))),
-			types.Has("type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ISCSIPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ISCSIPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("chapAuthDiscovery", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("chapAuthSession", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
@@ -670,8 +919,10 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("portals", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretReference")),
-			types.HasOr("", "targetPortal", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ISCSIVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "targetPortal", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ISCSIVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("chapAuthDiscovery", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("chapAuthSession", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
@@ -682,99 +933,151 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("portals", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference")),
-			types.HasOr("", "targetPortal", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ImageVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "targetPortal", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ImageVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("pullPolicy", types.Inline(types.Scalar(schema.String))),
-			types.Has("reference", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ImageVolumeStatus", types.Object("", schema.TypeRef{},
-			types.Has("imageRef", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.KeyToPath", types.Object("", schema.TypeRef{},
+			types.Has("reference", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ImageVolumeStatus", types.Object("", schema.TypeRef{},
+			types.Has("imageRef", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.KeyToPath", types.Object("", schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.Has("mode", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Lifecycle", types.Object("", schema.TypeRef{},
+			types.HasOr("", "path", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Lifecycle", types.Object("", schema.TypeRef{},
 			types.Has("postStart", types.Named("io.k8s.api.core.v1.LifecycleHandler")),
 			types.Has("preStop", types.Named("io.k8s.api.core.v1.LifecycleHandler")),
-			types.Has("stopSignal", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.LifecycleHandler", types.Object("", schema.TypeRef{},
+			types.Has("stopSignal", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LifecycleHandler", types.Object("", schema.TypeRef{},
 			types.Has("exec", types.Named("io.k8s.api.core.v1.ExecAction")),
 			types.Has("httpGet", types.Named("io.k8s.api.core.v1.HTTPGetAction")),
 			types.Has("sleep", types.Named("io.k8s.api.core.v1.SleepAction")),
-			types.Has("tcpSocket", types.Named("io.k8s.api.core.v1.TCPSocketAction")))),
-		types.Define("io.k8s.api.core.v1.LinuxContainerUser", types.Object("", schema.TypeRef{},
+			types.Has("tcpSocket", types.Named("io.k8s.api.core.v1.TCPSocketAction"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LinuxContainerUser", types.Object("", schema.TypeRef{},
 			types.HasOr(0, "gid", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("supplementalGroups", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.Numeric))))),
-			types.HasOr(0, "uid", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.LocalObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.LocalVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "uid", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LocalObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.LocalVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ModifyVolumeStatus", types.Object("", schema.TypeRef{},
+			types.HasOr("", "path", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ModifyVolumeStatus", types.Object("", schema.TypeRef{},
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.Has("targetVolumeAttributesClassName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.NFSVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("targetVolumeAttributesClassName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NFSVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
-			types.HasOr("", "server", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Node", types.Object("", schema.TypeRef{},
+			types.HasOr("", "server", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Node", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.NodeSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.NodeStatus")))),
-		types.Define("io.k8s.api.core.v1.NodeAddress", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.NodeStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeAddress", types.Object("", schema.TypeRef{},
 			types.HasOr("", "address", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.NodeAffinity", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeAffinity", types.Object("", schema.TypeRef{},
 			types.Has("preferredDuringSchedulingIgnoredDuringExecution", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PreferredSchedulingTerm")))),
-			types.Has("requiredDuringSchedulingIgnoredDuringExecution", types.Named("io.k8s.api.core.v1.NodeSelector")))),
-		types.Define("io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus", types.Object("", schema.TypeRef{},
+			types.Has("requiredDuringSchedulingIgnoredDuringExecution", types.Named("io.k8s.api.core.v1.NodeSelector"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus", types.Object("", schema.TypeRef{},
 			types.Has("containers", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
 			types.HasOr("", "resourceClaimName", types.Inline(types.Scalar(schema.String))),
-			types.Has("resources", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))))),
-		types.Define("io.k8s.api.core.v1.NodeCondition", types.Object("", schema.TypeRef{},
+			types.Has("resources", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastHeartbeatTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.NodeConfigSource", types.Object("", schema.TypeRef{},
-			types.Has("configMap", types.Named("io.k8s.api.core.v1.ConfigMapNodeConfigSource")))),
-		types.Define("io.k8s.api.core.v1.NodeConfigStatus", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeConfigSource", types.Object("", schema.TypeRef{},
+			types.Has("configMap", types.Named("io.k8s.api.core.v1.ConfigMapNodeConfigSource"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeConfigStatus", types.Object("", schema.TypeRef{},
 			types.Has("active", types.Named("io.k8s.api.core.v1.NodeConfigSource")),
 			types.Has("assigned", types.Named("io.k8s.api.core.v1.NodeConfigSource")),
 			types.Has("error", types.Inline(types.Scalar(schema.String))),
-			types.Has("lastKnownGood", types.Named("io.k8s.api.core.v1.NodeConfigSource")))),
-		types.Define("io.k8s.api.core.v1.NodeDaemonEndpoints", types.Object("", schema.TypeRef{},
-			types.HasOr(map[any]any{}, "kubeletEndpoint", types.Named("io.k8s.api.core.v1.DaemonEndpoint")))),
-		types.Define("io.k8s.api.core.v1.NodeFeatures", types.Object("", schema.TypeRef{},
-			types.Has("supplementalGroupsPolicy", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.NodeRuntimeHandler", types.Object("", schema.TypeRef{},
+			types.Has("lastKnownGood", types.Named("io.k8s.api.core.v1.NodeConfigSource"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeDaemonEndpoints", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "kubeletEndpoint", types.Named("io.k8s.api.core.v1.DaemonEndpoint"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeFeatures", types.Object("", schema.TypeRef{},
+			types.Has("supplementalGroupsPolicy", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeRuntimeHandler", types.Object("", schema.TypeRef{},
 			types.Has("features", types.Named("io.k8s.api.core.v1.NodeRuntimeHandlerFeatures")),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.NodeRuntimeHandlerFeatures", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeRuntimeHandlerFeatures", types.Object("", schema.TypeRef{},
 			types.Has("recursiveReadOnlyMounts", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("userNamespaces", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.NodeSelector", types.Object(schema.Atomic, schema.TypeRef{},
-			types.Has("nodeSelectorTerms", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.NodeSelectorTerm")))))),
-		types.Define("io.k8s.api.core.v1.NodeSelectorRequirement", types.Object("", schema.TypeRef{},
+			types.Has("userNamespaces", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeSelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("nodeSelectorTerms", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.NodeSelectorTerm"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeSelectorRequirement", types.Object("", schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "operator", types.Inline(types.Scalar(schema.String))),
-			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.NodeSelectorTerm", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeSelectorTerm", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("matchExpressions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.NodeSelectorRequirement")))),
-			types.Has("matchFields", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.NodeSelectorRequirement")))))),
-		types.Define("io.k8s.api.core.v1.NodeSpec", types.Object("", schema.TypeRef{},
+			types.Has("matchFields", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.NodeSelectorRequirement"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeSpec", types.Object("", schema.TypeRef{},
 			types.Has("configSource", types.Named("io.k8s.api.core.v1.NodeConfigSource")),
 			types.Has("externalID", types.Inline(types.Scalar(schema.String))),
 			types.Has("podCIDR", types.Inline(types.Scalar(schema.String))),
 			types.Has("podCIDRs", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
 			types.Has("providerID", types.Inline(types.Scalar(schema.String))),
 			types.Has("taints", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.Taint")))),
-			types.Has("unschedulable", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.NodeStatus", types.Object("", schema.TypeRef{},
+			types.Has("unschedulable", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeStatus", types.Object("", schema.TypeRef{},
 			types.Has("addresses", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.NodeAddress"), "type"))),
 			types.Has("allocatable", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("capacity", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
@@ -788,10 +1091,14 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("phase", types.Inline(types.Scalar(schema.String))),
 			types.Has("runtimeHandlers", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.NodeRuntimeHandler")))),
 			types.Has("volumesAttached", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.AttachedVolume")))),
-			types.Has("volumesInUse", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.NodeSwapStatus", types.Object("", schema.TypeRef{},
-			types.Has("capacity", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.NodeSystemInfo", types.Object("", schema.TypeRef{},
+			types.Has("volumesInUse", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeSwapStatus", types.Object("", schema.TypeRef{},
+			types.Has("capacity", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.NodeSystemInfo", types.Object("", schema.TypeRef{},
 			types.HasOr("", "architecture", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "bootID", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "containerRuntimeVersion", types.Inline(types.Scalar(schema.String))),
@@ -802,38 +1109,50 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("", "operatingSystem", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "osImage", types.Inline(types.Scalar(schema.String))),
 			types.Has("swap", types.Named("io.k8s.api.core.v1.NodeSwapStatus")),
-			types.HasOr("", "systemUUID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ObjectFieldSelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "systemUUID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ObjectFieldSelector", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "fieldPath", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "fieldPath", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldPath", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
 			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
-			types.Has("uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PersistentVolume", types.Object("", schema.TypeRef{},
+			types.Has("uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolume", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.PersistentVolumeSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.PersistentVolumeStatus")))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeClaim", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.PersistentVolumeStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeClaim", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.PersistentVolumeClaimSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.PersistentVolumeClaimStatus")))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeClaimCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.PersistentVolumeClaimStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeClaimCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastProbeTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeClaimSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeClaimSpec", types.Object("", schema.TypeRef{},
 			types.Has("accessModes", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("dataSource", types.Named("io.k8s.api.core.v1.TypedLocalObjectReference")),
 			types.Has("dataSourceRef", types.Named("io.k8s.api.core.v1.TypedObjectReference")),
@@ -842,8 +1161,10 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("storageClassName", types.Inline(types.Scalar(schema.String))),
 			types.Has("volumeAttributesClassName", types.Inline(types.Scalar(schema.String))),
 			types.Has("volumeMode", types.Inline(types.Scalar(schema.String))),
-			types.Has("volumeName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeClaimStatus", types.Object("", schema.TypeRef{},
+			types.Has("volumeName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeClaimStatus", types.Object("", schema.TypeRef{},
 			types.Has("accessModes", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("allocatedResourceStatuses", types.Inline(types.Object(schema.Separable, types.Inline(types.Scalar(schema.String))))),
 			types.Has("allocatedResources", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
@@ -851,14 +1172,20 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.PersistentVolumeClaimCondition"), "type"))),
 			types.Has("currentVolumeAttributesClassName", types.Inline(types.Scalar(schema.String))),
 			types.Has("modifyVolumeStatus", types.Named("io.k8s.api.core.v1.ModifyVolumeStatus")),
-			types.Has("phase", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeClaimTemplate", types.Object("", schema.TypeRef{},
+			types.Has("phase", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeClaimTemplate", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.PersistentVolumeClaimSpec")))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.PersistentVolumeClaimSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "claimName", types.Inline(types.Scalar(schema.String))),
-			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeSpec", types.Object("", schema.TypeRef{},
+			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeSpec", types.Object("", schema.TypeRef{},
 			types.Has("accessModes", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("awsElasticBlockStore", types.Named("io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource")),
 			types.Has("azureDisk", types.Named("io.k8s.api.core.v1.AzureDiskVolumeSource")),
@@ -889,78 +1216,116 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("storageos", types.Named("io.k8s.api.core.v1.StorageOSPersistentVolumeSource")),
 			types.Has("volumeAttributesClassName", types.Inline(types.Scalar(schema.String))),
 			types.Has("volumeMode", types.Inline(types.Scalar(schema.String))),
-			types.Has("vsphereVolume", types.Named("io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource")))),
-		types.Define("io.k8s.api.core.v1.PersistentVolumeStatus", types.Object("", schema.TypeRef{},
+			types.Has("vsphereVolume", types.Named("io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PersistentVolumeStatus", types.Object("", schema.TypeRef{},
 			types.Has("lastPhaseTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("phase", types.Inline(types.Scalar(schema.String))),
-			types.Has("reason", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("reason", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "pdID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Pod", types.Object("", schema.TypeRef{},
+			types.HasOr("", "pdID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Pod", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.PodSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.PodStatus")))),
-		types.Define("io.k8s.api.core.v1.PodAffinity", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.PodStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodAffinity", types.Object("", schema.TypeRef{},
 			types.Has("preferredDuringSchedulingIgnoredDuringExecution", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.WeightedPodAffinityTerm")))),
-			types.Has("requiredDuringSchedulingIgnoredDuringExecution", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PodAffinityTerm")))))),
-		types.Define("io.k8s.api.core.v1.PodAffinityTerm", types.Object("", schema.TypeRef{},
+			types.Has("requiredDuringSchedulingIgnoredDuringExecution", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PodAffinityTerm"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodAffinityTerm", types.Object("", schema.TypeRef{},
 			types.Has("labelSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.Has("matchLabelKeys", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("mismatchLabelKeys", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("namespaceSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.Has("namespaces", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.HasOr("", "topologyKey", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodAntiAffinity", types.Object("", schema.TypeRef{},
+			types.HasOr("", "topologyKey", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodAntiAffinity", types.Object("", schema.TypeRef{},
 			types.Has("preferredDuringSchedulingIgnoredDuringExecution", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.WeightedPodAffinityTerm")))),
-			types.Has("requiredDuringSchedulingIgnoredDuringExecution", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PodAffinityTerm")))))),
-		types.Define("io.k8s.api.core.v1.PodCertificateProjection", types.Object("", schema.TypeRef{},
+			types.Has("requiredDuringSchedulingIgnoredDuringExecution", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PodAffinityTerm"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodCertificateProjection", types.Object("", schema.TypeRef{},
 			types.Has("certificateChainPath", types.Inline(types.Scalar(schema.String))),
 			types.Has("credentialBundlePath", types.Inline(types.Scalar(schema.String))),
 			types.Has("keyPath", types.Inline(types.Scalar(schema.String))),
 			types.Has("keyType", types.Inline(types.Scalar(schema.String))),
 			types.Has("maxExpirationSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("signerName", types.Inline(types.Scalar(schema.String))),
-			types.Has("userAnnotations", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.PodCondition", types.Object("", schema.TypeRef{},
+			types.Has("userAnnotations", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastProbeTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodDNSConfig", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodDNSConfig", types.Object("", schema.TypeRef{},
 			types.Has("nameservers", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.Has("options", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.PodDNSConfigOption")))),
-			types.Has("searches", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.PodDNSConfigOption", types.Object("", schema.TypeRef{},
+			types.Has("searches", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodDNSConfigOption", types.Object("", schema.TypeRef{},
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
-			types.Has("value", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodExtendedResourceClaimStatus", types.Object("", schema.TypeRef{},
+			types.Has("value", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodExtendedResourceClaimStatus", types.Object("", schema.TypeRef{},
 			types.Has("requestMappings", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.ContainerExtendedResourceRequest")))),
-			types.HasOr("", "resourceClaimName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodIP", types.Object("", schema.TypeRef{},
-			types.HasOr("", "ip", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodOS", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodReadinessGate", types.Object("", schema.TypeRef{},
-			types.HasOr("", "conditionType", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodResourceClaim", types.Object("", schema.TypeRef{},
+			types.HasOr("", "resourceClaimName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodIP", types.Object("", schema.TypeRef{},
+			types.HasOr("", "ip", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodOS", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodReadinessGate", types.Object("", schema.TypeRef{},
+			types.HasOr("", "conditionType", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodResourceClaim", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.Has("resourceClaimName", types.Inline(types.Scalar(schema.String))),
-			types.Has("resourceClaimTemplateName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodResourceClaimStatus", types.Object("", schema.TypeRef{},
+			types.Has("resourceClaimTemplateName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodResourceClaimStatus", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("resourceClaimName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodSchedulingGate", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodSchedulingGroup", types.Object("", schema.TypeRef{},
-			types.Has("podGroupName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PodSecurityContext", types.Object("", schema.TypeRef{},
+			types.Has("resourceClaimName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodSchedulingGate", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodSchedulingGroup", types.Object("", schema.TypeRef{},
+			types.Has("podGroupName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodSecurityContext", types.Object("", schema.TypeRef{},
 			types.Has("appArmorProfile", types.Named("io.k8s.api.core.v1.AppArmorProfile")),
 			types.Has("fsGroup", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("fsGroupChangePolicy", types.Inline(types.Scalar(schema.String))),
@@ -973,8 +1338,10 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("supplementalGroups", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.Numeric))))),
 			types.Has("supplementalGroupsPolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("sysctls", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.Sysctl")))),
-			types.Has("windowsOptions", types.Named("io.k8s.api.core.v1.WindowsSecurityContextOptions")))),
-		types.Define("io.k8s.api.core.v1.PodSpec", types.Object("", schema.TypeRef{},
+			types.Has("windowsOptions", types.Named("io.k8s.api.core.v1.WindowsSecurityContextOptions"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodSpec", types.Object("", schema.TypeRef{},
 			types.Has("activeDeadlineSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("affinity", types.Named("io.k8s.api.core.v1.Affinity")),
 			types.Has("automountServiceAccountToken", types.Inline(types.Scalar(schema.Boolean))),
@@ -1016,8 +1383,10 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("terminationGracePeriodSeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("tolerations", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.Toleration")))),
 			types.Has("topologySpreadConstraints", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.TopologySpreadConstraint"), "topologyKey", "whenUnsatisfiable"))),
-			types.Has("volumes", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.Volume"), "name"))))),
-		types.Define("io.k8s.api.core.v1.PodStatus", types.Object("", schema.TypeRef{},
+			types.Has("volumes", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.Volume"), "name")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodStatus", types.Object("", schema.TypeRef{},
 			types.Has("allocatedResources", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.PodCondition"), "type"))),
 			types.Has("containerStatuses", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.ContainerStatus")))),
@@ -1038,23 +1407,33 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("resize", types.Inline(types.Scalar(schema.String))),
 			types.Has("resourceClaimStatuses", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.PodResourceClaimStatus"), "name"))),
 			types.Has("resources", types.Named("io.k8s.api.core.v1.ResourceRequirements")),
-			types.Has("startTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.api.core.v1.PodTemplate", types.Object("", schema.TypeRef{},
+			types.Has("startTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodTemplate", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec")))),
-		types.Define("io.k8s.api.core.v1.PodTemplateSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "template", types.Named("io.k8s.api.core.v1.PodTemplateSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PodTemplateSpec", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.PodSpec")))),
-		types.Define("io.k8s.api.core.v1.PortworxVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.PodSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PortworxVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
-			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.PreferredSchedulingTerm", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volumeID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.PreferredSchedulingTerm", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "preference", types.Named("io.k8s.api.core.v1.NodeSelectorTerm")),
-			types.HasOr(0, "weight", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.Probe", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "weight", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Probe", types.Object("", schema.TypeRef{},
 			types.Has("exec", types.Named("io.k8s.api.core.v1.ExecAction")),
 			types.Has("failureThreshold", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("grpc", types.Named("io.k8s.api.core.v1.GRPCAction")),
@@ -1064,18 +1443,24 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("successThreshold", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("tcpSocket", types.Named("io.k8s.api.core.v1.TCPSocketAction")),
 			types.Has("terminationGracePeriodSeconds", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.ProjectedVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("timeoutSeconds", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ProjectedVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("defaultMode", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("sources", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.VolumeProjection")))))),
-		types.Define("io.k8s.api.core.v1.QuobyteVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("sources", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.VolumeProjection"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.QuobyteVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("group", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "registry", types.Inline(types.Scalar(schema.String))),
 			types.Has("tenant", types.Inline(types.Scalar(schema.String))),
 			types.Has("user", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "volume", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.RBDPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volume", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.RBDPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "image", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("/etc/ceph/keyring", "keyring", types.Inline(types.Scalar(schema.String))),
@@ -1083,8 +1468,10 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("rbd", "pool", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.SecretReference")),
-			types.HasOr("admin", "user", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.RBDVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("admin", "user", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.RBDVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "image", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("/etc/ceph/keyring", "keyring", types.Inline(types.Scalar(schema.String))),
@@ -1092,55 +1479,77 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("rbd", "pool", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference")),
-			types.HasOr("admin", "user", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ReplicationController", types.Object("", schema.TypeRef{},
+			types.HasOr("admin", "user", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ReplicationController", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.core.v1.ReplicationControllerSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.ReplicationControllerStatus")))),
-		types.Define("io.k8s.api.core.v1.ReplicationControllerCondition", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.core.v1.ReplicationControllerStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ReplicationControllerCondition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ReplicationControllerSpec", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ReplicationControllerSpec", types.Object("", schema.TypeRef{},
 			types.HasOr(0, "minReadySeconds", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(1, "replicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("selector", types.Inline(types.Object(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("template", types.Named("io.k8s.api.core.v1.PodTemplateSpec")))),
-		types.Define("io.k8s.api.core.v1.ReplicationControllerStatus", types.Object("", schema.TypeRef{},
+			types.Has("template", types.Named("io.k8s.api.core.v1.PodTemplateSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ReplicationControllerStatus", types.Object("", schema.TypeRef{},
 			types.Has("availableReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.ReplicationControllerCondition"), "type"))),
 			types.Has("fullyLabeledReplicas", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("readyReplicas", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr(0, "replicas", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.ResourceClaim", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "replicas", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceClaim", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("request", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ResourceFieldSelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("request", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceFieldSelector", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("containerName", types.Inline(types.Scalar(schema.String))),
 			types.Has("divisor", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")),
-			types.HasOr("", "resource", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ResourceHealth", types.Object("", schema.TypeRef{},
+			types.HasOr("", "resource", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceHealth", types.Object("", schema.TypeRef{},
 			types.Has("health", types.Inline(types.Scalar(schema.String))),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "resourceID", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ResourceRequirements", types.Object("", schema.TypeRef{},
+			types.HasOr("", "resourceID", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceRequirements", types.Object("", schema.TypeRef{},
 			types.Has("claims", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.ResourceClaim"), "name"))),
 			types.Has("limits", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-			types.Has("requests", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))))),
-		types.Define("io.k8s.api.core.v1.ResourceStatus", types.Object("", schema.TypeRef{},
+			types.Has("requests", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ResourceStatus", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("resources", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.ResourceHealth"), "resourceID"))))),
-		types.Define("io.k8s.api.core.v1.SELinuxOptions", types.Object("", schema.TypeRef{},
+			types.Has("resources", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.core.v1.ResourceHealth"), "resourceID")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SELinuxOptions", types.Object("", schema.TypeRef{},
 			types.Has("level", types.Inline(types.Scalar(schema.String))),
 			types.Has("role", types.Inline(types.Scalar(schema.String))),
 			types.Has("type", types.Inline(types.Scalar(schema.String))),
-			types.Has("user", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ScaleIOPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("user", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ScaleIOPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("xfs", "fsType", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "gateway", types.Inline(types.Scalar(schema.String))),
 			types.Has("protectionDomain", types.Inline(types.Scalar(schema.String))),
@@ -1150,8 +1559,10 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("ThinProvisioned", "storageMode", types.Inline(types.Scalar(schema.String))),
 			types.Has("storagePool", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "system", types.Inline(types.Scalar(schema.String))),
-			types.Has("volumeName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.ScaleIOVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("volumeName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ScaleIOVolumeSource", types.Object("", schema.TypeRef{},
 			types.HasOr("xfs", "fsType", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "gateway", types.Inline(types.Scalar(schema.String))),
 			types.Has("protectionDomain", types.Inline(types.Scalar(schema.String))),
@@ -1161,30 +1572,44 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("ThinProvisioned", "storageMode", types.Inline(types.Scalar(schema.String))),
 			types.Has("storagePool", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "system", types.Inline(types.Scalar(schema.String))),
-			types.Has("volumeName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.SeccompProfile", types.Object("", schema.TypeRef{},
+			types.Has("volumeName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SeccompProfile", types.Object("", schema.TypeRef{},
 			types.Has("localhostProfile", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.SecretEnvSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SecretEnvSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.SecretKeySelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("optional", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SecretKeySelector", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.SecretProjection", types.Object("", schema.TypeRef{},
+			types.Has("optional", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SecretProjection", types.Object("", schema.TypeRef{},
 			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.KeyToPath")))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))))),
-		types.Define("io.k8s.api.core.v1.SecretReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("optional", types.Inline(types.Scalar(schema.Boolean)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SecretReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
-			types.Has("namespace", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.SecretVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("namespace", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SecretVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("defaultMode", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("items", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.KeyToPath")))),
 			types.Has("optional", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("secretName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.SecurityContext", types.Object("", schema.TypeRef{},
+			types.Has("secretName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SecurityContext", types.Object("", schema.TypeRef{},
 			types.Has("allowPrivilegeEscalation", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("appArmorProfile", types.Named("io.k8s.api.core.v1.AppArmorProfile")),
 			types.Has("capabilities", types.Named("io.k8s.api.core.v1.Capabilities")),
@@ -1196,48 +1621,70 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("runAsUser", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("seLinuxOptions", types.Named("io.k8s.api.core.v1.SELinuxOptions")),
 			types.Has("seccompProfile", types.Named("io.k8s.api.core.v1.SeccompProfile")),
-			types.Has("windowsOptions", types.Named("io.k8s.api.core.v1.WindowsSecurityContextOptions")))),
-		types.Define("io.k8s.api.core.v1.ServiceAccountTokenProjection", types.Object("", schema.TypeRef{},
+			types.Has("windowsOptions", types.Named("io.k8s.api.core.v1.WindowsSecurityContextOptions"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.ServiceAccountTokenProjection", types.Object("", schema.TypeRef{},
 			types.Has("audience", types.Inline(types.Scalar(schema.String))),
 			types.Has("expirationSeconds", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr("", "path", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.SleepAction", types.Object("", schema.TypeRef{},
-			types.HasOr(0, "seconds", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.StorageOSPersistentVolumeSource", types.Object("", schema.TypeRef{},
+			types.HasOr("", "path", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.SleepAction", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "seconds", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.StorageOSPersistentVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.ObjectReference")),
 			types.Has("volumeName", types.Inline(types.Scalar(schema.String))),
-			types.Has("volumeNamespace", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.StorageOSVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("volumeNamespace", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.StorageOSVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("secretRef", types.Named("io.k8s.api.core.v1.LocalObjectReference")),
 			types.Has("volumeName", types.Inline(types.Scalar(schema.String))),
-			types.Has("volumeNamespace", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Sysctl", types.Object("", schema.TypeRef{},
+			types.Has("volumeNamespace", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Sysctl", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "value", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.TCPSocketAction", types.Object("", schema.TypeRef{},
+			types.HasOr("", "value", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.TCPSocketAction", types.Object("", schema.TypeRef{},
 			types.Has("host", types.Inline(types.Scalar(schema.String))),
-			types.Has("port", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")))),
-		types.Define("io.k8s.api.core.v1.Taint", types.Object("", schema.TypeRef{},
+			types.Has("port", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Taint", types.Object("", schema.TypeRef{},
 			types.HasOr("", "effect", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.Has("timeAdded", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
-			types.Has("value", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Toleration", types.Object("", schema.TypeRef{},
+			types.Has("value", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Toleration", types.Object("", schema.TypeRef{},
 			types.Has("effect", types.Inline(types.Scalar(schema.String))),
 			types.Has("key", types.Inline(types.Scalar(schema.String))),
 			types.Has("operator", types.Inline(types.Scalar(schema.String))),
 			types.Has("tolerationSeconds", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("value", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.TopologySelectorLabelRequirement", types.Object("", schema.TypeRef{},
+			types.Has("value", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.TopologySelectorLabelRequirement", types.Object("", schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
-			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.core.v1.TopologySelectorTerm", types.Object(schema.Atomic, schema.TypeRef{},
-			types.Has("matchLabelExpressions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.TopologySelectorLabelRequirement")))))),
-		types.Define("io.k8s.api.core.v1.TopologySpreadConstraint", types.Object("", schema.TypeRef{},
+			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.TopologySelectorTerm", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("matchLabelExpressions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.TopologySelectorLabelRequirement"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.TopologySpreadConstraint", types.Object("", schema.TypeRef{},
 			types.Has("labelSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
 			types.Has("matchLabelKeys", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.HasOr(0, "maxSkew", types.Inline(types.Scalar(schema.Numeric))),
@@ -1245,17 +1692,23 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("nodeAffinityPolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("nodeTaintsPolicy", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "topologyKey", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "whenUnsatisfiable", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.TypedLocalObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "whenUnsatisfiable", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.TypedLocalObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("apiGroup", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.TypedObjectReference", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.TypedObjectReference", types.Object("", schema.TypeRef{},
 			types.Has("apiGroup", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.Has("namespace", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.Volume", types.Object("", schema.TypeRef{},
+			types.Has("namespace", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.Volume", types.Object("", schema.TypeRef{},
 			types.Has("awsElasticBlockStore", types.Named("io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource")),
 			types.Has("azureDisk", types.Named("io.k8s.api.core.v1.AzureDiskVolumeSource")),
 			types.Has("azureFile", types.Named("io.k8s.api.core.v1.AzureFileVolumeSource")),
@@ -1286,203 +1739,299 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("scaleIO", types.Named("io.k8s.api.core.v1.ScaleIOVolumeSource")),
 			types.Has("secret", types.Named("io.k8s.api.core.v1.SecretVolumeSource")),
 			types.Has("storageos", types.Named("io.k8s.api.core.v1.StorageOSVolumeSource")),
-			types.Has("vsphereVolume", types.Named("io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource")))),
-		types.Define("io.k8s.api.core.v1.VolumeDevice", types.Object("", schema.TypeRef{},
+			types.Has("vsphereVolume", types.Named("io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VolumeDevice", types.Object("", schema.TypeRef{},
 			types.HasOr("", "devicePath", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.VolumeMount", types.Object("", schema.TypeRef{},
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VolumeMount", types.Object("", schema.TypeRef{},
 			types.HasOr("", "mountPath", types.Inline(types.Scalar(schema.String))),
 			types.Has("mountPropagation", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("recursiveReadOnly", types.Inline(types.Scalar(schema.String))),
 			types.Has("subPath", types.Inline(types.Scalar(schema.String))),
-			types.Has("subPathExpr", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.VolumeMountStatus", types.Object("", schema.TypeRef{},
+			types.Has("subPathExpr", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VolumeMountStatus", types.Object("", schema.TypeRef{},
 			types.HasOr("", "mountPath", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.Has("readOnly", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("recursiveReadOnly", types.Inline(types.Scalar(schema.String))),
-			types.Has("volumeStatus", types.Named("io.k8s.api.core.v1.VolumeStatus")))),
-		types.Define("io.k8s.api.core.v1.VolumeNodeAffinity", types.Object("", schema.TypeRef{},
-			types.Has("required", types.Named("io.k8s.api.core.v1.NodeSelector")))),
-		types.Define("io.k8s.api.core.v1.VolumeProjection", types.Object("", schema.TypeRef{},
+			types.Has("volumeStatus", types.Named("io.k8s.api.core.v1.VolumeStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VolumeNodeAffinity", types.Object("", schema.TypeRef{},
+			types.Has("required", types.Named("io.k8s.api.core.v1.NodeSelector"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VolumeProjection", types.Object("", schema.TypeRef{},
 			types.Has("clusterTrustBundle", types.Named("io.k8s.api.core.v1.ClusterTrustBundleProjection")),
 			types.Has("configMap", types.Named("io.k8s.api.core.v1.ConfigMapProjection")),
 			types.Has("downwardAPI", types.Named("io.k8s.api.core.v1.DownwardAPIProjection")),
 			types.Has("podCertificate", types.Named("io.k8s.api.core.v1.PodCertificateProjection")),
 			types.Has("secret", types.Named("io.k8s.api.core.v1.SecretProjection")),
-			types.Has("serviceAccountToken", types.Named("io.k8s.api.core.v1.ServiceAccountTokenProjection")))),
-		types.Define("io.k8s.api.core.v1.VolumeResourceRequirements", types.Object("", schema.TypeRef{},
+			types.Has("serviceAccountToken", types.Named("io.k8s.api.core.v1.ServiceAccountTokenProjection"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VolumeResourceRequirements", types.Object("", schema.TypeRef{},
 			types.Has("limits", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))),
-			types.Has("requests", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))))),
-		types.Define("io.k8s.api.core.v1.VolumeStatus", types.Object("", schema.TypeRef{},
-			types.Has("image", types.Named("io.k8s.api.core.v1.ImageVolumeStatus")))),
-		types.Define("io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource", types.Object("", schema.TypeRef{},
+			types.Has("requests", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VolumeStatus", types.Object("", schema.TypeRef{},
+			types.Has("image", types.Named("io.k8s.api.core.v1.ImageVolumeStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource", types.Object("", schema.TypeRef{},
 			types.Has("fsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("storagePolicyID", types.Inline(types.Scalar(schema.String))),
 			types.Has("storagePolicyName", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "volumePath", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.core.v1.WeightedPodAffinityTerm", types.Object("", schema.TypeRef{},
+			types.HasOr("", "volumePath", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.WeightedPodAffinityTerm", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "podAffinityTerm", types.Named("io.k8s.api.core.v1.PodAffinityTerm")),
-			types.HasOr(0, "weight", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.core.v1.WindowsSecurityContextOptions", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "weight", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.core.v1.WindowsSecurityContextOptions", types.Object("", schema.TypeRef{},
 			types.Has("gmsaCredentialSpec", types.Inline(types.Scalar(schema.String))),
 			types.Has("gmsaCredentialSpecName", types.Inline(types.Scalar(schema.String))),
 			types.Has("hostProcess", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("runAsUserName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.networking.v1.HTTPIngressPath", types.Object("", schema.TypeRef{},
+			types.Has("runAsUserName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.HTTPIngressPath", types.Object("", schema.TypeRef{},
 			types.HasOr(map[any]any{}, "backend", types.Named("io.k8s.api.networking.v1.IngressBackend")),
 			types.Has("path", types.Inline(types.Scalar(schema.String))),
-			types.Has("pathType", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.networking.v1.HTTPIngressRuleValue", types.Object("", schema.TypeRef{},
-			types.Has("paths", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.HTTPIngressPath")))))),
-		types.Define("io.k8s.api.networking.v1.IPAddress", types.Object("", schema.TypeRef{},
+			types.Has("pathType", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.HTTPIngressRuleValue", types.Object("", schema.TypeRef{},
+			types.Has("paths", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.HTTPIngressPath"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IPAddress", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.IPAddressSpec")))),
-		types.Define("io.k8s.api.networking.v1.IPAddressSpec", types.Object("", schema.TypeRef{},
-			types.Has("parentRef", types.Named("io.k8s.api.networking.v1.ParentReference")))),
-		types.Define("io.k8s.api.networking.v1.IPBlock", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.IPAddressSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IPAddressSpec", types.Object("", schema.TypeRef{},
+			types.Has("parentRef", types.Named("io.k8s.api.networking.v1.ParentReference"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IPBlock", types.Object("", schema.TypeRef{},
 			types.HasOr("", "cidr", types.Inline(types.Scalar(schema.String))),
-			types.Has("except", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.networking.v1.Ingress", types.Object("", schema.TypeRef{},
+			types.Has("except", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.Ingress", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.IngressSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.networking.v1.IngressStatus")))),
-		types.Define("io.k8s.api.networking.v1.IngressBackend", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.networking.v1.IngressStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressBackend", types.Object("", schema.TypeRef{},
 			types.Has("resource", types.Named("io.k8s.api.core.v1.TypedLocalObjectReference")),
-			types.Has("service", types.Named("io.k8s.api.networking.v1.IngressServiceBackend")))),
-		types.Define("io.k8s.api.networking.v1.IngressClass", types.Object("", schema.TypeRef{},
+			types.Has("service", types.Named("io.k8s.api.networking.v1.IngressServiceBackend"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressClass", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.IngressClassSpec")))),
-		types.Define("io.k8s.api.networking.v1.IngressClassParametersReference", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.IngressClassSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressClassParametersReference", types.Object("", schema.TypeRef{},
 			types.Has("apiGroup", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
-			types.Has("scope", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.networking.v1.IngressClassSpec", types.Object("", schema.TypeRef{},
+			types.Has("scope", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressClassSpec", types.Object("", schema.TypeRef{},
 			types.Has("controller", types.Inline(types.Scalar(schema.String))),
-			types.Has("parameters", types.Named("io.k8s.api.networking.v1.IngressClassParametersReference")))),
-		types.Define("io.k8s.api.networking.v1.IngressLoadBalancerIngress", types.Object("", schema.TypeRef{},
+			types.Has("parameters", types.Named("io.k8s.api.networking.v1.IngressClassParametersReference"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressLoadBalancerIngress", types.Object("", schema.TypeRef{},
 			types.Has("hostname", types.Inline(types.Scalar(schema.String))),
 			types.Has("ip", types.Inline(types.Scalar(schema.String))),
-			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.IngressPortStatus")))))),
-		types.Define("io.k8s.api.networking.v1.IngressLoadBalancerStatus", types.Object("", schema.TypeRef{},
-			types.Has("ingress", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.IngressLoadBalancerIngress")))))),
-		types.Define("io.k8s.api.networking.v1.IngressPortStatus", types.Object("", schema.TypeRef{},
+			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.IngressPortStatus"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressLoadBalancerStatus", types.Object("", schema.TypeRef{},
+			types.Has("ingress", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.IngressLoadBalancerIngress"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressPortStatus", types.Object("", schema.TypeRef{},
 			types.Has("error", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(0, "port", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr("", "protocol", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.networking.v1.IngressRule", types.Object("", schema.TypeRef{},
+			types.HasOr("", "protocol", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressRule", types.Object("", schema.TypeRef{},
 			types.Has("host", types.Inline(types.Scalar(schema.String))),
-			types.Has("http", types.Named("io.k8s.api.networking.v1.HTTPIngressRuleValue")))),
-		types.Define("io.k8s.api.networking.v1.IngressServiceBackend", types.Object("", schema.TypeRef{},
+			types.Has("http", types.Named("io.k8s.api.networking.v1.HTTPIngressRuleValue"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressServiceBackend", types.Object("", schema.TypeRef{},
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(map[any]any{}, "port", types.Named("io.k8s.api.networking.v1.ServiceBackendPort")))),
-		types.Define("io.k8s.api.networking.v1.IngressSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "port", types.Named("io.k8s.api.networking.v1.ServiceBackendPort"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressSpec", types.Object("", schema.TypeRef{},
 			types.Has("defaultBackend", types.Named("io.k8s.api.networking.v1.IngressBackend")),
 			types.Has("ingressClassName", types.Inline(types.Scalar(schema.String))),
 			types.Has("rules", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.IngressRule")))),
-			types.Has("tls", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.IngressTLS")))))),
-		types.Define("io.k8s.api.networking.v1.IngressStatus", types.Object("", schema.TypeRef{},
-			types.HasOr(map[any]any{}, "loadBalancer", types.Named("io.k8s.api.networking.v1.IngressLoadBalancerStatus")))),
-		types.Define("io.k8s.api.networking.v1.IngressTLS", types.Object("", schema.TypeRef{},
+			types.Has("tls", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.IngressTLS"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "loadBalancer", types.Named("io.k8s.api.networking.v1.IngressLoadBalancerStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.IngressTLS", types.Object("", schema.TypeRef{},
 			types.Has("hosts", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("secretName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.networking.v1.NetworkPolicy", types.Object("", schema.TypeRef{},
+			types.Has("secretName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.NetworkPolicy", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.NetworkPolicySpec")))),
-		types.Define("io.k8s.api.networking.v1.NetworkPolicyEgressRule", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.NetworkPolicySpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.NetworkPolicyEgressRule", types.Object("", schema.TypeRef{},
 			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyPort")))),
-			types.Has("to", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyPeer")))))),
-		types.Define("io.k8s.api.networking.v1.NetworkPolicyIngressRule", types.Object("", schema.TypeRef{},
+			types.Has("to", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyPeer"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.NetworkPolicyIngressRule", types.Object("", schema.TypeRef{},
 			types.Has("from", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyPeer")))),
-			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyPort")))))),
-		types.Define("io.k8s.api.networking.v1.NetworkPolicyPeer", types.Object("", schema.TypeRef{},
+			types.Has("ports", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyPort"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.NetworkPolicyPeer", types.Object("", schema.TypeRef{},
 			types.Has("ipBlock", types.Named("io.k8s.api.networking.v1.IPBlock")),
 			types.Has("namespaceSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
-			types.Has("podSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")))),
-		types.Define("io.k8s.api.networking.v1.NetworkPolicyPort", types.Object("", schema.TypeRef{},
+			types.Has("podSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.NetworkPolicyPort", types.Object("", schema.TypeRef{},
 			types.Has("endPort", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("port", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")),
-			types.Has("protocol", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.networking.v1.NetworkPolicySpec", types.Object("", schema.TypeRef{},
+			types.Has("protocol", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.NetworkPolicySpec", types.Object("", schema.TypeRef{},
 			types.Has("egress", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyEgressRule")))),
 			types.Has("ingress", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.networking.v1.NetworkPolicyIngressRule")))),
 			types.HasOr(map[any]any{}, "podSelector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
-			types.Has("policyTypes", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.networking.v1.ParentReference", types.Object("", schema.TypeRef{},
+			types.Has("policyTypes", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.ParentReference", types.Object("", schema.TypeRef{},
 			types.Has("group", types.Inline(types.Scalar(schema.String))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
 			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
-			types.Has("resource", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.networking.v1.ServiceBackendPort", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("resource", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.ServiceBackendPort", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
-			types.Has("number", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.networking.v1.ServiceCIDR", types.Object("", schema.TypeRef{},
+			types.Has("number", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.ServiceCIDR", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.networking.v1.ServiceCIDRSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.networking.v1.ServiceCIDRStatus")))),
-		types.Define("io.k8s.api.networking.v1.ServiceCIDRSpec", types.Object("", schema.TypeRef{},
-			types.Has("cidrs", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.networking.v1.ServiceCIDRStatus", types.Object("", schema.TypeRef{},
-			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Condition"), "type"))))),
-		types.Define("io.k8s.api.node.v1.Overhead", types.Object("", schema.TypeRef{},
-			types.Has("podFixed", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")))))),
-		types.Define("io.k8s.api.node.v1.RuntimeClass", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.networking.v1.ServiceCIDRStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.ServiceCIDRSpec", types.Object("", schema.TypeRef{},
+			types.Has("cidrs", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.networking.v1.ServiceCIDRStatus", types.Object("", schema.TypeRef{},
+			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Condition"), "type")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.node.v1.Overhead", types.Object("", schema.TypeRef{},
+			types.Has("podFixed", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.node.v1.RuntimeClass", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "handler", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.Has("overhead", types.Named("io.k8s.api.node.v1.Overhead")),
-			types.Has("scheduling", types.Named("io.k8s.api.node.v1.Scheduling")))),
-		types.Define("io.k8s.api.node.v1.Scheduling", types.Object("", schema.TypeRef{},
+			types.Has("scheduling", types.Named("io.k8s.api.node.v1.Scheduling"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.node.v1.Scheduling", types.Object("", schema.TypeRef{},
 			types.Has("nodeSelector", types.Inline(types.Object(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("tolerations", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.Toleration")))))),
-		types.Define("io.k8s.api.policy.v1.PodDisruptionBudget", types.Object("", schema.TypeRef{},
+			types.Has("tolerations", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.Toleration"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.policy.v1.PodDisruptionBudget", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.policy.v1.PodDisruptionBudgetSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.policy.v1.PodDisruptionBudgetStatus")))),
-		types.Define("io.k8s.api.policy.v1.PodDisruptionBudgetSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.policy.v1.PodDisruptionBudgetStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.policy.v1.PodDisruptionBudgetSpec", types.Object("", schema.TypeRef{},
 			types.Has("maxUnavailable", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")),
 			types.Has("minAvailable", types.Named("io.k8s.apimachinery.pkg.util.intstr.IntOrString")),
 			types.Has("selector", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
-			types.Has("unhealthyPodEvictionPolicy", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", types.Object("", schema.TypeRef{},
+			types.Has("unhealthyPodEvictionPolicy", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", types.Object("", schema.TypeRef{},
 			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Condition"), "type"))),
 			types.HasOr(0, "currentHealthy", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(0, "desiredHealthy", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("disruptedPods", types.Inline(types.Object("", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
 			types.HasOr(0, "disruptionsAllowed", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr(0, "expectedPods", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.scheduling.v1.PriorityClass", types.Object("", schema.TypeRef{},
+			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.scheduling.v1.PriorityClass", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("description", types.Inline(types.Scalar(schema.String))),
 			types.Has("globalDefault", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.Has("preemptionPolicy", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(0, "value", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.storage.v1.CSIDriver", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "value", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.CSIDriver", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.storage.v1.CSIDriverSpec")))),
-		types.Define("io.k8s.api.storage.v1.CSIDriverSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.storage.v1.CSIDriverSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.CSIDriverSpec", types.Object("", schema.TypeRef{},
 			types.Has("attachRequired", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("fsGroupPolicy", types.Inline(types.Scalar(schema.String))),
 			types.Has("nodeAllocatableUpdatePeriodSeconds", types.Inline(types.Scalar(schema.Numeric))),
@@ -1493,28 +2042,38 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("serviceAccountTokenInSecrets", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("storageCapacity", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("tokenRequests", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.storage.v1.TokenRequest")))),
-			types.Has("volumeLifecycleModes", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.storage.v1.CSINode", types.Object("", schema.TypeRef{},
+			types.Has("volumeLifecycleModes", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.CSINode", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.storage.v1.CSINodeSpec")))),
-		types.Define("io.k8s.api.storage.v1.CSINodeDriver", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.storage.v1.CSINodeSpec"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.CSINodeDriver", types.Object("", schema.TypeRef{},
 			types.Has("allocatable", types.Named("io.k8s.api.storage.v1.VolumeNodeResources")),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "nodeID", types.Inline(types.Scalar(schema.String))),
-			types.Has("topologyKeys", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.storage.v1.CSINodeSpec", types.Object("", schema.TypeRef{},
-			types.Has("drivers", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.storage.v1.CSINodeDriver"), "name"))))),
-		types.Define("io.k8s.api.storage.v1.CSIStorageCapacity", types.Object("", schema.TypeRef{},
+			types.Has("topologyKeys", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.CSINodeSpec", types.Object("", schema.TypeRef{},
+			types.Has("drivers", types.Inline(types.List(schema.Associative, types.Named("io.k8s.api.storage.v1.CSINodeDriver"), "name")))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.CSIStorageCapacity", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("capacity", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.Has("maximumVolumeSize", types.Named("io.k8s.apimachinery.pkg.api.resource.Quantity")),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.Has("nodeTopology", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector")),
-			types.HasOr("", "storageClassName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.storage.v1.StorageClass", types.Object("", schema.TypeRef{},
+			types.HasOr("", "storageClassName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.StorageClass", types.Object("", schema.TypeRef{},
 			types.Has("allowVolumeExpansion", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("allowedTopologies", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.api.core.v1.TopologySelectorTerm")))),
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
@@ -1524,65 +2083,95 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("parameters", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.HasOr("", "provisioner", types.Inline(types.Scalar(schema.String))),
 			types.Has("reclaimPolicy", types.Inline(types.Scalar(schema.String))),
-			types.Has("volumeBindingMode", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.storage.v1.TokenRequest", types.Object("", schema.TypeRef{},
+			types.Has("volumeBindingMode", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.TokenRequest", types.Object("", schema.TypeRef{},
 			types.HasOr("", "audience", types.Inline(types.Scalar(schema.String))),
-			types.Has("expirationSeconds", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.api.storage.v1.VolumeAttachment", types.Object("", schema.TypeRef{},
+			types.Has("expirationSeconds", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.VolumeAttachment", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.storage.v1.VolumeAttachmentSpec")),
-			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.storage.v1.VolumeAttachmentStatus")))),
-		types.Define("io.k8s.api.storage.v1.VolumeAttachmentSource", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.storage.v1.VolumeAttachmentStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.VolumeAttachmentSource", types.Object("", schema.TypeRef{},
 			types.Has("inlineVolumeSpec", types.Named("io.k8s.api.core.v1.PersistentVolumeSpec")),
-			types.Has("persistentVolumeName", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.api.storage.v1.VolumeAttachmentSpec", types.Object("", schema.TypeRef{},
+			types.Has("persistentVolumeName", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.VolumeAttachmentSpec", types.Object("", schema.TypeRef{},
 			types.HasOr("", "attacher", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "nodeName", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(map[any]any{}, "source", types.Named("io.k8s.api.storage.v1.VolumeAttachmentSource")))),
-		types.Define("io.k8s.api.storage.v1.VolumeAttachmentStatus", types.Object("", schema.TypeRef{},
+			types.HasOr(map[any]any{}, "source", types.Named("io.k8s.api.storage.v1.VolumeAttachmentSource"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.VolumeAttachmentStatus", types.Object("", schema.TypeRef{},
 			types.Has("attachError", types.Named("io.k8s.api.storage.v1.VolumeError")),
 			types.HasOr(false, "attached", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("attachmentMetadata", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
-			types.Has("detachError", types.Named("io.k8s.api.storage.v1.VolumeError")))),
-		types.Define("io.k8s.api.storage.v1.VolumeAttributesClass", types.Object("", schema.TypeRef{},
+			types.Has("detachError", types.Named("io.k8s.api.storage.v1.VolumeError"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.VolumeAttributesClass", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "driverName", types.Inline(types.Scalar(schema.String))),
 			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
-			types.Has("parameters", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.api.storage.v1.VolumeError", types.Object("", schema.TypeRef{},
+			types.Has("parameters", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.VolumeError", types.Object("", schema.TypeRef{},
 			types.Has("errorCode", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("message", types.Inline(types.Scalar(schema.String))),
-			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.api.storage.v1.VolumeNodeResources", types.Object("", schema.TypeRef{},
-			types.Has("count", types.Inline(types.Scalar(schema.Numeric))))),
-		types.Define("io.k8s.apimachinery.pkg.api.resource.Quantity", types.Scalar(schema.Untyped)),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Condition", types.Object("", schema.TypeRef{},
+			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.storage.v1.VolumeNodeResources", types.Object("", schema.TypeRef{},
+			types.Has("count", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.api.resource.Quantity", types.Scalar(schema.Untyped))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Condition", types.Object("", schema.TypeRef{},
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.HasOr("", "message", types.Inline(types.Scalar(schema.String))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
 			types.HasOr("", "reason", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", types.Object("", types.Inline(types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_")))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector", types.Object(schema.Atomic, schema.TypeRef{},
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", types.Object("", types.Inline(types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object(schema.Separable, types.Named("__untyped_deduced_"))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector", types.Object(schema.Atomic, schema.TypeRef{},
 			types.Has("matchExpressions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement")))),
-			types.Has("matchLabels", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement", types.Object("", schema.TypeRef{},
+			types.Has("matchLabels", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement", types.Object("", schema.TypeRef{},
 			types.HasOr("", "key", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "operator", types.Inline(types.Scalar(schema.String))),
-			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", types.Object("", schema.TypeRef{},
+			types.Has("values", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", types.Object("", schema.TypeRef{},
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldsV1", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1")),
 			types.Has("manager", types.Inline(types.Scalar(schema.String))),
 			types.Has("operation", types.Inline(types.Scalar(schema.String))),
 			types.Has("subresource", types.Inline(types.Scalar(schema.String))),
-			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", types.Object("", schema.TypeRef{},
+			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", types.Object("", schema.TypeRef{},
 			types.Has("annotations", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("creationTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("deletionGracePeriodSeconds", types.Inline(types.Scalar(schema.Numeric))),
@@ -1597,15 +2186,22 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("ownerReferences", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"), "uid"))),
 			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("selfLink", types.Inline(types.Scalar(schema.String))),
-			types.Has("uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "apiVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("blockOwnerDeletion", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("controller", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String))))),
-		types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Time", types.Scalar(schema.Untyped)),
-		types.Define("io.k8s.apimachinery.pkg.util.intstr.IntOrString", types.Scalar(schema.Untyped)),
-	}
+			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Time", types.Scalar(schema.Untyped))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.apimachinery.pkg.util.intstr.IntOrString", types.Scalar(schema.Untyped))
+	}())
+	return all
 }
