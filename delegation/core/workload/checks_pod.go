@@ -100,7 +100,7 @@ func checkContainer(c *corev1.Container, path *field.Path) field.ErrorList {
 		errs = append(errs, declare.Invalid(validation.IsDNS1123Label(c.Name), path.Child("name"), c.Name)...)
 	}
 	switch {
-	case c.Image == "" && !strings.HasPrefix(path.String(), "spec.template"): // something may fill in a template's images
+	case c.Image == "":
 		errs = append(errs, field.Required(path.Child("image"), ""))
 	case strings.TrimSpace(c.Image) != c.Image:
 		errs = append(errs, field.Invalid(path.Child("image"), c.Image, "must not have leading or trailing whitespace"))

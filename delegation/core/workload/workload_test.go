@@ -135,6 +135,7 @@ func TestWhatCannotBeIsRefusedByItsPath(t *testing.T) {
 		{"replicationcontrollers", "spec: {}", "", "spec.template: Required"},
 		{"pods", "spec: {}", "", "spec.containers: Required"},
 		{"pods", "spec: {containers: [{name: c}]}", "", "spec.containers[0].image: Required"},
+		{"deployments", "spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c}]}}}", "", "spec.template.spec.containers[0].image: Required"},
 		{"pods", "spec: {containers: [{name: c, image: i}, {name: c, image: i}]}", "", "spec.containers[1].name: Duplicate"},
 		{"pods", "spec: {containers: [{name: A_, image: i}]}", "", "spec.containers[0].name: Invalid"},
 		{"pods", container("ports: [{containerPort: 70000}]"), "", "spec.containers[0].ports[0].containerPort: Invalid"},
