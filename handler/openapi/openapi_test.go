@@ -120,6 +120,8 @@ func TestSchemasSayWhatTheTypesAre(t *testing.T) {
 		{"patch strategy", "io.k8s.api.core.v1.PodSpec properties containers x-kubernetes-patch-merge-key", `"name"`},
 		{"how lists merge", "io.k8s.api.core.v1.PodSpec properties containers x-kubernetes-patch-strategy", `"merge"`},
 		{"required fields", "io.k8s.api.core.v1.PodSpec required", `["containers"]`},
+		{"fields that may be left out though they are always written", "io.k8s.api.core.v1.TypedLocalObjectReference required", `["kind","name"]`},
+		{"pointers that are required", "io.k8s.api.core.v1.ScaleIOVolumeSource required", `["gateway","system","secretRef"]`},
 		{"integers", "io.k8s.api.core.v1.ServicePort properties port format", `"int32"`},
 	} {
 		got, err := json.Marshal(at(t, schemas, strings.Fields(tc.path)...))

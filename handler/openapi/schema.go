@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,7 +31,9 @@ func (s *schemas) model(value any, kinds ...schema.GroupVersionKind) *spec.Schem
 	}
 	ref := s.of(t)
 	for _, kind := range kinds {
-		s.mark(modelName(t), kind)
+		if t.Name() == "" || t.Name() == kind.Kind { // what a subresource is asked with, such as a Pod's log, is no object of its kind
+			s.mark(modelName(t), kind)
+		}
 	}
 	return ref
 }
@@ -179,7 +182,7 @@ func (s *schemas) fields(m *spec.Schema, t reflect.Type, texts map[string]string
 			name = f.Name
 		}
 		m.Properties[name] = *s.property(f, texts[name])
-		if !strings.Contains(options, "omit") && f.Type.Kind() != reflect.Pointer {
+		if !strings.Contains(options, "omit") && !slices.Contains(mayBeLeftOut[modelName(t)], name) {
 			m.Required = append(m.Required, name)
 		}
 	}
