@@ -29,6 +29,7 @@ func events(ttl time.Duration) registry.Resource {
 	strategy.AllowUnconditionalUpdate = true
 	strategy.AllowCreateOnUpdate = true
 	strategy.TTL = ttl
+	strategy.Dependents = registry.Ignored
 	strategy.FieldNames = []string{
 		"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
 		"involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",

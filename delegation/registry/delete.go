@@ -54,7 +54,7 @@ func (s *Store) tryDelete(ctx context.Context, namespace, name string, opts *met
 	if err := s.validateAdmission(ctx, ask); err != nil {
 		return nil, false, err
 	}
-	m.SetFinalizers(finalizersFor(opts, m.GetFinalizers()))
+	m.SetFinalizers(finalizersFor(opts, s.res.Strategy.Dependents, m.GetFinalizers()))
 	kept := len(m.GetFinalizers()) > 0
 	if begin := s.res.Strategy.BeginDelete; begin != nil && begin(obj) {
 		kept = true
@@ -95,23 +95,37 @@ func (s *Store) markDeleted(ctx context.Context, stored *storage.Object, obj run
 	return nil
 }
 
+// Dependents is what becomes of those that an object owns when it is deleted and the client does not say.
+type Dependents int
+
+const (
+	// Collected dependents are deleted when their owner is gone.
+	Collected Dependents = iota
+	// Orphaned dependents stay. Kinds that are older than the garbage collector have it so.
+	Orphaned
+	// Ignored: objects of the kind own nothing, whatever clients say of dependents.
+	Ignored
+)
+
 // finalizersFor adds and removes the finalizers by which the garbage collector learns what is to happen to
-// dependents. Who does not say leaves it as it is.
-func finalizersFor(opts *metav1.DeleteOptions, finalizers []string) []string {
+// dependents. Who does not say leaves it as it is, or to the kind.
+func finalizersFor(opts *metav1.DeleteOptions, usual Dependents, finalizers []string) []string {
 	var policy metav1.DeletionPropagation
 	switch {
+	case usual == Ignored:
+		return finalizers
 	case opts.PropagationPolicy != nil:
 		policy = *opts.PropagationPolicy
 	case opts.OrphanDependents != nil && *opts.OrphanDependents:
 		policy = metav1.DeletePropagationOrphan
 	case opts.OrphanDependents != nil:
 		policy = metav1.DeletePropagationBackground
+	case usual == Orphaned && !slices.ContainsFunc(finalizers, isAboutDependents):
+		policy = metav1.DeletePropagationOrphan
 	default:
 		return finalizers
 	}
-	finalizers = slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool {
-		return f == metav1.FinalizerOrphanDependents || f == metav1.FinalizerDeleteDependents
-	})
+	finalizers = slices.DeleteFunc(slices.Clone(finalizers), isAboutDependents)
 	switch policy {
 	case metav1.DeletePropagationOrphan:
 		return append(finalizers, metav1.FinalizerOrphanDependents)
@@ -119,6 +133,10 @@ func finalizersFor(opts *metav1.DeleteOptions, finalizers []string) []string {
 		return append(finalizers, metav1.FinalizerDeleteDependents)
 	}
 	return finalizers
+}
+
+func isAboutDependents(finalizer string) bool {
+	return finalizer == metav1.FinalizerOrphanDependents || finalizer == metav1.FinalizerDeleteDependents
 }
 
 // DeleteCollection deletes every object that list selects and returns them as a list. The limit of list

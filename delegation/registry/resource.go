@@ -63,4 +63,6 @@ type Strategy struct {
 	// BeginDelete may change the object when its deletion begins (namespaces: phase Terminating) and tells whether something
 	// beyond metadata.finalizers keeps it.
 	BeginDelete func(obj runtime.Object) (kept bool)
+	// Dependents is what becomes of dependents when a client does not say.
+	Dependents Dependents
 }

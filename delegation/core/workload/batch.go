@@ -23,7 +23,7 @@ func jobs(r *rules) registry.Resource {
 		declare.Column("Duration", "Time required to complete the job."), declare.AgeColumn()), append(podSetColumns(), selectorColumn())...)
 	return kind[batchv1.Job, batchv1.JobList](r, registry.Resource{
 		GroupVersion: batchv1.SchemeGroupVersion, Kind: "Job", Name: "jobs", SingularName: "job", Categories: all(), Namespaced: true, Status: true,
-		Strategy: registry.Strategy{Generation: true, FieldNames: []string{"status.successful"}, Fields: func(object []byte) fields.Set {
+		Strategy: registry.Strategy{Generation: true, Dependents: registry.Orphaned, FieldNames: []string{"status.successful"}, Fields: func(object []byte) fields.Set {
 			var j struct{ Status struct{ Succeeded int32 } }
 			if err := json.Unmarshal(object, &j); err != nil {
 				return nil

@@ -95,6 +95,8 @@ func nodeCells(n *corev1.Node) []any {
 }
 
 func replicationControllers(r *rules) registry.Resource {
+	strategy := replicaFields()
+	strategy.Dependents = registry.Orphaned
 	columns := append(nameThen(
 		declare.IntegerColumn("Desired", corev1.ReplicationControllerSpec{}.SwaggerDoc()["replicas"]),
 		declare.IntegerColumn("Current", corev1.ReplicationControllerStatus{}.SwaggerDoc()["replicas"]),
@@ -102,7 +104,7 @@ func replicationControllers(r *rules) registry.Resource {
 		declare.AgeColumn()), append(podSetColumns(), selectorColumn())...)
 	return kind[corev1.ReplicationController, corev1.ReplicationControllerList](r, registry.Resource{
 		GroupVersion: corev1.SchemeGroupVersion, Kind: "ReplicationController", Name: "replicationcontrollers", SingularName: "replicationcontroller",
-		ShortNames: []string{"rc"}, Categories: all(), Namespaced: true, Status: true, Scale: scaled(), Strategy: replicaFields(),
+		ShortNames: []string{"rc"}, Categories: all(), Namespaced: true, Status: true, Scale: scaled(), Strategy: strategy,
 		Table: declare.Table(func(rc *corev1.ReplicationController) []any {
 			names, images := "", ""
 			if rc.Spec.Template != nil {

@@ -101,7 +101,7 @@ func kind[T, L any, PT interface {
 	strategy.AllowUnconditionalUpdate = true
 	strategy.Generation = res.Strategy.Generation
 	strategy.FieldNames, strategy.Fields = res.Strategy.FieldNames, res.Strategy.Fields
-	strategy.ValidateName = res.Strategy.ValidateName
+	strategy.ValidateName, strategy.Dependents = res.Strategy.ValidateName, res.Strategy.Dependents
 	res.Strategy = strategy
 	return res
 }
