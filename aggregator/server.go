@@ -61,6 +61,11 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	return s, nil
 }
 
+// APIServices are the unit's own objects and where they are kept, for who takes care of objects of all kinds.
+func (s *Server) APIServices() (registry.Resource, *registry.Store) {
+	return apiServices(s.cfg.Now), s.store
+}
+
 func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *router {
 	catalogs := newCatalogs(generic.Discovery)
 	return &router{

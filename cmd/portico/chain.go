@@ -69,8 +69,10 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 
 		NamespacedContent:          func() []delegation.NamespacedContent { return front.NamespacedContent() },
 		SubscribeNamespacedContent: func(on func()) { front.OnNamespacedContentChange(on) },
-		OwnedResources:             func() []delegation.OwnedResource { return front.OwnedResources() },
-		SubscribeOwnedResources:    func(on func()) { front.OnOwnedResourcesChange(on) },
+		OwnedResources: func() []delegation.OwnedResource {
+			return append(front.OwnedResources(), core.NewOwnedResource(front.APIServices()))
+		},
+		SubscribeOwnedResources: func(on func()) { front.OnOwnedResourcesChange(on) },
 	}, generic, ext)
 	if err != nil {
 		return nil, err
