@@ -30,7 +30,7 @@ func (p *portico) as(t *testing.T, user string, groups ...string) *portico {
 // kubeconfigFor writes a kubeconfig for a user who is made now.
 func (p *portico) kubeconfigFor(t *testing.T, user string, groups ...string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), user+".kubeconfig")
+	file := filepath.Join(t.TempDir(), "kubeconfig") // not by the user's name: colons separate files in KUBECONFIG
 	kubeconfig := pki.Kubeconfig{Server: p.url, CAFile: p.pki("ca.crt"), Client: p.newUser(t, user, groups...)}
 	if err := kubeconfig.Write(file); err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ type parts struct {
 	accounts *accounts
 	signs    func() (*certificates.Authority, error) // nil when this server has no key to sign with
 	leads    *storage.Leadership                     // nil when nobody else can
+	replica  core.Replica
 	eventTTL time.Duration
 	collect  bool // garbage
 	workload bool // serve the kinds of pods and what they need
@@ -62,6 +63,8 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		Leadership:       leadership,
 		Tokens:           p.accounts.tokens,
 		SigningAuthority: p.signs,
+		BootstrapTokens:  p.accounts.joining != nil,
+		Replica:          p.replica,
 		EventTTL:         p.eventTTL,
 
 		WorkloadAPIs:             p.workload,
@@ -79,6 +82,9 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 	}
 
 	p.accounts.objects.Objects = mid.TokenObjects()
+	if p.accounts.joining != nil {
+		p.accounts.joining.Token = mid.BootstrapTokens()
+	}
 	services := mid.Services()
 	front, err = aggregator.New(ctx, aggregator.Config{
 		Registry:                 shared,

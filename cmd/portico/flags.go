@@ -74,6 +74,7 @@ func (o *options) addServingFlags(flags *pflag.FlagSet) {
 func (o *options) addUserFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.clientCAFile, "client-ca-file", "", "PEM file with the authorities whose client certificates name a user, instead of the one made in the data directory. Reloaded when it changes.")
 	flags.StringVar(&o.tokenAuthFile, "token-auth-file", "", "CSV file of bearer tokens: token,user,uid,\"group1,group2\". Read at the start only.")
+	flags.BoolVar(&o.bootstrapTokenAuth, "enable-bootstrap-token-auth", false, "Let in who shows a token of a secret of type bootstrap.kubernetes.io/token in kube-system, and delete those that have ended.")
 	flags.BoolVar(&o.anonymousAuth, "anonymous-auth", true, "Let requests without a credential read the health checks and the version, and nothing else.")
 	flags.StringSliceVar(&o.authorizationModes, "authorization-mode", []string{"RBAC"}, "Authorizers to ask, in order: RBAC, AlwaysAllow, AlwaysDeny.")
 	flags.StringVar(&o.requestHeaderCAFile, "requestheader-client-ca-file", "", "PEM file with the authorities of proxies that may assert identities in headers, instead of the one made in the data directory.")

@@ -26,6 +26,7 @@ type options struct {
 	clientCAFile             string
 	tokenAuthFile            string
 	anonymousAuth            bool
+	bootstrapTokenAuth       bool
 	requestHeaderCAFile      string
 	requestHeaderNames       []string
 	requestHeaderUsername    []string

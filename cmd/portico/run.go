@@ -19,6 +19,7 @@ import (
 
 	"github.com/portico-api/portico/aggregator"
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/authentication"
@@ -75,6 +76,9 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err != nil {
 		return nil, nil, err
 	}
+	if o.bootstrapTokenAuth {
+		accounts.joining = &lateTokens{}
+	}
 	generic, err := newGenericConfig(o, id, accounts, listener, m)
 	if err != nil {
 		return nil, nil, err
@@ -84,8 +88,12 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err != nil {
 		return nil, nil, err
 	}
-	leads := store.NewLeadership("controllers", processName())
-	front, err := CreateServerChain(ctx, generic, parts{store: store, rbac: rbac, rules: authorizer, identity: id, signs: signs, leads: leads, accounts: accounts, eventTTL: o.eventTTL, collect: o.garbageCollector, workload: o.workloadAPIs})
+	replica := core.Replica{Host: hostName(), Address: listener.Addr().String()}
+	leads := store.NewLeadership("controllers", replica.Host+"_"+uuid.NewString()) // for who looks into the cluster
+	front, err := CreateServerChain(ctx, generic, parts{
+		store: store, rbac: rbac, rules: authorizer, identity: id, accounts: accounts, signs: signs, leads: leads, replica: replica,
+		eventTTL: o.eventTTL, collect: o.garbageCollector, workload: o.workloadAPIs,
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,13 +105,13 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	return front, id, finish(front.GenericAPIServer, &o.store, store, id, localURL(listener))
 }
 
-// processName tells replicas apart, for who looks into the cluster which of them leads.
-func processName() string {
+// hostName tells replicas on different machines apart.
+func hostName() string {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "unknown"
+		return "unknown"
 	}
-	return host + "_" + uuid.NewString()
+	return host
 }
 
 // newGenericConfig is what all units share, but for the authorizer.
@@ -138,6 +146,10 @@ func newGenericConfig(o *options, id *identity, a *accounts, listener net.Listen
 }
 
 func newAuthenticator(o *options, id *identity, accounts *accounts, loopbackToken string, m *metrics.Metrics) (authenticator.Request, error) {
+	var joining authenticator.Token
+	if accounts.joining != nil {
+		joining = accounts.joining
+	}
 	a, err := authentication.New(authentication.Config{
 		ClientCA: id.clientCA,
 		RequestHeader: authentication.RequestHeader{
@@ -153,6 +165,7 @@ func newAuthenticator(o *options, id *identity, accounts *accounts, loopbackToke
 		LoopbackToken: loopbackToken,
 
 		ServiceAccounts: accounts.verifier,
+		BootstrapTokens: joining,
 		Anonymous:       o.anonymousAuth,
 		Metrics:         m.Authentication,
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
 
 	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/handler/authentication/serviceaccount"
@@ -62,11 +63,15 @@ func (o *tokenOptions) validate() error {
 // them; they are here before the first request.
 type lateObjects struct{ serviceaccount.Objects }
 
-// accounts are what makes and what verifies tokens of service accounts.
+// lateTokens are late for the same reason.
+type lateTokens struct{ authenticator.Token }
+
+// accounts are what makes and what verifies tokens of service accounts, and of programs that have none yet.
 type accounts struct {
 	tokens   *core.Tokens
 	verifier *serviceaccount.Verifier
 	objects  *lateObjects
+	joining  *lateTokens // nil when nobody may join with a token from a secret
 }
 
 // newAccounts reads the keys. madeKey signs unless a flag names another one, and address is where others reach this server.

@@ -2,7 +2,11 @@ package core
 
 import (
 	"context"
+	"time"
 
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/portico-api/portico/delegation/core/bootstraptokens"
 	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/core/quota"
 )
@@ -33,8 +37,8 @@ func elected(by Leadership, r runner) runner {
 
 // addControllers adds what runs behind the API. Each reads the caches in this process; those that
 // write go through the registry like any client.
-func (s *Server) addControllers(cfg Config) error {
-	runners := append(s.everywhere(cfg), s.once(cfg)...)
+func (s *Server) addControllers(cfg Config, a authorizer.Authorizer) error {
+	runners := append(s.everywhere(cfg), s.once(cfg, a)...)
 	for _, r := range runners {
 		if err := s.AddController(r.name, r.run); err != nil {
 			return err
@@ -59,6 +63,9 @@ func (s *Server) everywhere(cfg Config) []runner {
 	if cfg.Trust != nil { // each replica adds the authorities that it trusts
 		runners = append(runners, runner{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run})
 	}
+	if cfg.Replica != (Replica{}) {
+		runners = append(runners, runner{"start-kube-apiserver-identity-lease-controller", newIdentityLease(s.stores.leases, cfg.Replica, s.namespaces.wait).Run})
+	}
 	if cfg.RBAC != nil {
 		runners = append(runners, runner{"start-rbac-index", func(ctx context.Context, started func()) error {
 			return FeedRBAC(ctx, cfg.RBAC, s.stores.rbac, started)
@@ -68,12 +75,14 @@ func (s *Server) everywhere(cfg Config) []runner {
 }
 
 // once is what one replica runs for all.
-func (s *Server) once(cfg Config) []runner {
+func (s *Server) once(cfg Config, a authorizer.Authorizer) []runner {
 	runners := []runner{
 		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
 		{"start-resource-quota-controller", quota.NewUsage(s.quotas, s.stores.quotas, s.stores.namespaced()).Run},
+		{"start-kube-apiserver-identity-lease-garbage-collector", (&identityLeaseCleaner{s.stores.leases, time.Now}).Run},
+		{"start-certificate-approver", certificates.NewApprover(s.stores.certificates, a).Run},
 		{"start-certificate-cleaner", certificates.NewCleaner(s.stores.certificates).Run},
 	}
 	if cfg.SigningAuthority != nil {
@@ -82,6 +91,9 @@ func (s *Server) once(cfg Config) []runner {
 	if cfg.Tokens != nil {
 		secrets := &tokenSecrets{accounts: s.stores.serviceAccounts, secrets: s.stores.secrets, issuer: cfg.Tokens.Issuer, trust: cfg.Trust}
 		runners = append(runners, runner{"start-service-account-token-controller", secrets.Run})
+	}
+	if cfg.BootstrapTokens {
+		runners = append(runners, runner{"start-bootstrap-token-cleaner", bootstraptokens.NewCleaner(s.stores.secrets).Run})
 	}
 	if !cfg.DisableGarbageCollection {
 		runners = append(runners, runner{"start-garbage-collector", func(ctx context.Context, started func()) error {

@@ -45,6 +45,10 @@ type Config struct {
 	SigningAuthority func() (*certificates.Authority, error)
 	// Tokens makes tokens of service accounts; nil makes none.
 	Tokens *Tokens
+	// BootstrapTokens has secrets with tokens for programs that have nothing else deleted when they end.
+	BootstrapTokens bool
+	// Replica is which of several this server is; the zero value tells nobody.
+	Replica Replica
 	// EventTTL is how long an event is kept after its last write; 0 means one hour.
 	EventTTL time.Duration
 	// NamespacedContent is what a namespace's deletion has to empty beyond this unit. It is called anew
@@ -128,7 +132,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	if cfg.Tokens != nil && cfg.Tokens.Documents != nil {
 		s.installTokenDocuments(cfg.Tokens.Documents)
 	}
-	if err := s.addControllers(cfg); err != nil {
+	if err := s.addControllers(cfg, generic.Authorizer); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -70,3 +70,15 @@ func LookedAtAgain(ending, left []string) int {
 	_ = queue.Run(ended, 0) // ends what the queue runs
 	return waiting
 }
+
+// RenewIdentityLease tells in leases that a replica lives at a time.
+func RenewIdentityLease(ctx context.Context, leases *registry.Store, replica Replica, now time.Time) error {
+	l := newIdentityLease(leases, replica, nil)
+	l.now = func() time.Time { return now }
+	return l.renew(ctx)
+}
+
+// CleanIdentityLeases deletes what has run out at a time.
+func CleanIdentityLeases(ctx context.Context, leases *registry.Store, now time.Time) error {
+	return (&identityLeaseCleaner{leases, func() time.Time { return now }}).clean(ctx)
+}

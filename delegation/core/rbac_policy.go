@@ -28,7 +28,7 @@ const (
 func bootstrapClusterRoles() []*rbacv1.ClusterRole {
 	probes := "/healthz /livez /readyz"
 	info := probes + " /version /version/"
-	return append(approverRoles(), []*rbacv1.ClusterRole{
+	return append(certificateRoles(), []*rbacv1.ClusterRole{
 		clusterRole("cluster-admin", allow("*", "*", "*"), allowPaths("*", "*")),
 		clusterRole("system:discovery", allowPaths("get", info+" /api /api/* /apis /apis/* /openapi /openapi/*")),
 		clusterRole("system:public-info-viewer", allowPaths("get", info)),
@@ -56,9 +56,16 @@ func bootstrapClusterRoles() []*rbacv1.ClusterRole {
 	}...)
 }
 
-// approverRoles let whoever they are bound to approve certificates of one signer each.
-func approverRoles() []*rbacv1.ClusterRole {
-	var roles []*rbacv1.ClusterRole
+// certificateRoles let whoever they are bound to ask for certificates of nodes, have them without being asked, or approve
+// certificates of one signer each.
+func certificateRoles() []*rbacv1.ClusterRole {
+	roles := []*rbacv1.ClusterRole{
+		clusterRole("system:node-bootstrapper", allow("create "+readVerbs, certificatesv1.GroupName, "certificatesigningrequests")),
+	}
+	for _, subresource := range []string{"nodeclient", "selfnodeclient"} {
+		roles = append(roles, clusterRole("system:certificates.k8s.io:certificatesigningrequests:"+subresource,
+			allow("create", certificatesv1.GroupName, "certificatesigningrequests/"+subresource)))
+	}
 	for _, signer := range []string{"kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving", "legacy-unknown"} {
 		rule := allow("approve", certificatesv1.GroupName, "signers")
 		rule.ResourceNames = []string{"kubernetes.io/" + signer}

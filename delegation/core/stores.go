@@ -21,7 +21,7 @@ import (
 type stores struct {
 	all []opened
 
-	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates, quotas, pods, nodes *registry.Store
+	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates, quotas, leases, pods, nodes *registry.Store
 
 	rbac RBACStores
 }
@@ -48,6 +48,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 	known := map[string]**registry.Store{
 		"configmaps":                 &s.configMaps,
 		"certificatesigningrequests": &s.certificates,
+		"leases":                     &s.leases,
 		"pods":                       &s.pods,
 		"nodes":                      &s.nodes,
 		"resourcequotas":             &s.quotas,

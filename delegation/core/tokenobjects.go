@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/portico-api/portico/delegation/core/bootstraptokens"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/authentication/serviceaccount"
@@ -31,6 +32,22 @@ func newTokenObjects(s *stores) *tokenObjects {
 
 // TokenObjects are what the verifier of service account tokens looks at.
 func (s *Server) TokenObjects() serviceaccount.Objects { return newTokenObjects(s.stores) }
+
+// BootstrapTokens knows users by the tokens in secrets, as this process knows them.
+func (s *Server) BootstrapTokens() *bootstraptokens.Authenticator {
+	return bootstraptokens.NewAuthenticator(func(ctx context.Context, name string) (*corev1.Secret, error) {
+		// From memory: anybody may guess tokens, and that must cost the store nothing.
+		o, err := s.stores.secrets.Get(ctx, metav1.NamespaceSystem, name, &metav1.GetOptions{ResourceVersion: "0"})
+		if err != nil {
+			return nil, err
+		}
+		secret := &corev1.Secret{}
+		if err := json.Unmarshal(o.JSON(), secret); err != nil {
+			return nil, fmt.Errorf("decoding it: %w", err)
+		}
+		return secret, nil
+	})
+}
 
 // Version implements serviceaccount.Objects.
 func (t *tokenObjects) Version(kind serviceaccount.Kind, namespace, name string) (int64, bool) {

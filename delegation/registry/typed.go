@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -65,9 +66,12 @@ func UpdateSubresourceAs[T runtime.Object](ctx context.Context, s *Store, sub Su
 
 func updateAs[T runtime.Object](ctx context.Context, s *Store, d *door, namespace, name string, change func(obj T) error) (T, error) {
 	transform := func(_ context.Context, current runtime.Object) (runtime.Object, error) {
+		if current == nil { // of a kind that updates may create
+			return nil, apierrors.NewNotFound(s.gr, name)
+		}
 		obj, ok := current.(T)
 		if !ok {
-			return nil, fmt.Errorf("updating %s: it is missing, or no %T", s.gr, obj)
+			return nil, fmt.Errorf("updating %s: it is no %T", s.gr, obj)
 		}
 		return obj, change(obj)
 	}

@@ -22,6 +22,8 @@ type Config struct {
 	TokenFile string
 	// ServiceAccounts verifies tokens that were issued; nil knows none.
 	ServiceAccounts authenticator.Token
+	// BootstrapTokens verifies tokens of programs that have nothing else yet; nil knows none.
+	BootstrapTokens authenticator.Token
 	// LoopbackToken is the bearer token of the server's own client, which is system:apiserver.
 	LoopbackToken string
 	// Audiences are those that a token of ours is good for; default https://kubernetes.default.svc.
@@ -67,6 +69,9 @@ func New(cfg Config) (authenticator.Request, error) {
 	known := tokenUnion{tokens}
 	if cfg.ServiceAccounts != nil {
 		known = append(known, cfg.ServiceAccounts)
+	}
+	if cfg.BootstrapTokens != nil {
+		known = append(known, authenticator.WrapAudienceAgnosticToken(cfg.Audiences, cfg.BootstrapTokens))
 	}
 	// Even without any token these two stay: who shows an unknown one is refused and not anonymous.
 	u.steps = append(u.steps, bearer{tokens: known}, webSocketBearer{tokens: known})

@@ -30,9 +30,10 @@ var mayImport = map[string][]string{
 		"handler", "handler/rest", "handler/filters", "handler/discovery", "handler/openapi", "serving", "metrics",
 	},
 	"delegation/core": {
-		"delegation", "delegation/controller", "delegation/core/certificates", "delegation/core/garbagecollection", "delegation/core/quota", "delegation/core/workload", "delegation/registry", "delegation/registry/declare", "delegation/registry/fieldtypes",
+		"delegation", "delegation/controller", "delegation/core/bootstraptokens", "delegation/core/certificates", "delegation/core/garbagecollection", "delegation/core/quota", "delegation/core/workload", "delegation/registry", "delegation/registry/declare", "delegation/registry/fieldtypes",
 		"handler", "handler/rest", "handler/authentication", "handler/authentication/serviceaccount", "handler/authorization",
 	},
+	"delegation/core/bootstraptokens":   {"delegation/controller", "delegation/registry"},
 	"delegation/core/certificates":      {"delegation/controller", "delegation/registry", "delegation/registry/declare", "handler"},
 	"delegation/core/quota":             {"delegation/controller", "delegation/registry", "delegation/registry/declare", "handler/rest"},
 	"delegation/core/workload":          {"delegation/registry", "delegation/registry/declare", "delegation/registry/fieldtypes", "handler/rest"},
