@@ -12,10 +12,10 @@ import (
 )
 
 // Paths of the binary under test and of the real programs it is tested with.
-var porticoBinary, kubectlBinary, sampleAPIServerBinary, etcdBinary, helmBinary, operatorBinary string
+var porticoBinary, kubectlBinary, sampleAPIServerBinary, etcdBinary, helmBinary, operatorBinary, metricsServerBinary string
 
 func TestMain(m *testing.M) {
-	dir, err := rig.Build(rig.Portico, rig.Kubectl, rig.SampleAPIServer, rig.Etcd, rig.Helm, rig.Operator)
+	dir, err := rig.Build(rig.Portico, rig.Kubectl, rig.SampleAPIServer, rig.Etcd, rig.Helm, rig.Operator, rig.MetricsServer)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 	porticoBinary, kubectlBinary = filepath.Join(dir, rig.Portico), filepath.Join(dir, rig.Kubectl)
 	sampleAPIServerBinary, etcdBinary = filepath.Join(dir, rig.SampleAPIServer), filepath.Join(dir, rig.Etcd)
 	helmBinary, operatorBinary = filepath.Join(dir, rig.Helm), filepath.Join(dir, rig.Operator)
+	metricsServerBinary = filepath.Join(dir, rig.MetricsServer)
 	os.Exit(m.Run())
 }
 

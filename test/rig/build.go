@@ -19,6 +19,7 @@ const (
 	Etcd            = "etcd"
 	Helm            = "helm"
 	Operator        = "operator"
+	MetricsServer   = "metrics-server"
 )
 
 // recipes say what each program is built from. kubectl compares versions and must know its own.
@@ -28,7 +29,9 @@ var recipes = map[string]struct{ from, pkg, ldflags string }{
 	SampleAPIServer: {"test/tools", "k8s.io/sample-apiserver", ""},
 	Etcd:            {"test/tools", "go.etcd.io/etcd/server/v3", ""},
 	Operator:        {"test/tools/operator", ".", ""},
-	Helm:            {"test/tools/helm", "helm.sh/helm/v3/cmd/helm", ""}, // in a module of its own: it is made of other versions
+	// In modules of their own, because they are made of other versions.
+	Helm:          {"test/tools/helm", "helm.sh/helm/v3/cmd/helm", ""},
+	MetricsServer: {"test/tools/metricsserver", "sigs.k8s.io/metrics-server/cmd/metrics-server", ""},
 }
 
 // Build builds programs and returns the folder that they are in under their names. The folder is
