@@ -31,7 +31,7 @@ func observe(m *metrics.Metrics) {
 	m.Requests.TLSHandshakeError()
 	m.Requests.Filter("authentication", time.Microsecond)
 	m.Requests.PostTimeout("timeout-handler", "ok")
-	m.Requests.WatchEvent("", "v1", "configmaps", 100)
+	m.Requests.WatchEvents("", "v1", "configmaps")(100)
 	m.Requests.FieldValidation("Strict", time.Second)
 	m.Requests.Enter(metrics.ReadOnly, time.Now())
 	m.Requests.Leave(metrics.ReadOnly)

@@ -16,15 +16,13 @@ func (m *Requests) PostTimeout(source, status string) {
 	}
 }
 
-// WatchEvent counts one event of size bytes that was sent to a watcher. Call it only for resources that are
-// served here: the names become labels.
-func (m *Requests) WatchEvent(group, version, resource string, size int) {
+// WatchEvents returns what counts an event of so many bytes that was sent to a watcher of a resource. Ask only for resources
+// that are served here: the names become labels.
+func (m *Requests) WatchEvents(group, version, resource string) func(size int) {
 	if m == nil {
-		return
+		return func(int) {}
 	}
-	i := m.watches.get(watchKey{group, version, resource})
-	i.events.Inc()
-	i.sizes.Observe(float64(size))
+	return m.watches.get(watchKey{group, version, resource})
 }
 
 // FieldValidation observes a write by the field validation it asked for; anything but the three modes

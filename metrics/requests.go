@@ -36,7 +36,7 @@ type Requests struct {
 	vecs         requestVecs
 	terminations *prometheus.CounterVec
 
-	watches  *bound[watchKey, watchInstruments]
+	watches  *bound[watchKey, func(size int)]
 	filters  *bound[string, prometheus.Observer]
 	postTime *bound[postTimeout, prometheus.Counter]
 	fields   *bound[string, prometheus.Observer]
@@ -74,11 +74,6 @@ type callInstruments struct {
 
 type watchKey struct{ group, version, resource string }
 
-type watchInstruments struct {
-	events prometheus.Counter
-	sizes  prometheus.Observer
-}
-
 type postTimeout struct{ source, status string }
 
 func newRequests(r prometheus.Registerer) *Requests {
@@ -108,8 +103,12 @@ func newRequests(r prometheus.Registerer) *Requests {
 		func(k watchKey) watchKey {
 			return watchKey{strings.Clone(k.group), strings.Clone(k.version), strings.Clone(k.resource)}
 		},
-		func(k watchKey) watchInstruments {
-			return watchInstruments{events.WithLabelValues(k.group, k.version, k.resource), sizes.WithLabelValues(k.group, k.version, k.resource)}
+		func(k watchKey) func(int) {
+			number, bytes := events.WithLabelValues(k.group, k.version, k.resource), sizes.WithLabelValues(k.group, k.version, k.resource)
+			return func(size int) {
+				number.Inc()
+				bytes.Observe(float64(size))
+			}
 		})
 
 	filters := histograms(r, "apiserver_request_filter_duration_seconds", "[ALPHA] Time that a request spent in one filter.",

@@ -30,7 +30,7 @@ func (s *Store) Observe(ctx context.Context, to Observer) error {
 		if err != nil {
 			return ended(ctx, err)
 		}
-		err = tellChanges(ctx, cursor, to)
+		err = tellChanges(cursor, to)
 		cursor.Close()
 		if !errors.Is(err, storage.ErrCompacted) {
 			return ended(ctx, err)
@@ -70,9 +70,9 @@ func (s *Store) tellAll(ctx context.Context, to Observer) (*storage.Cursor, erro
 }
 
 // tellChanges tells what happens, until the cursor ends.
-func tellChanges(ctx context.Context, cursor *storage.Cursor, to Observer) error {
+func tellChanges(cursor *storage.Cursor, to Observer) error {
 	for {
-		events, _, err := cursor.Next(ctx)
+		events, _, err := cursor.Next()
 		if err != nil {
 			return err
 		}

@@ -185,8 +185,8 @@ type viewWatch struct {
 	events []rest.Event
 }
 
-func (w *viewWatch) Next(ctx context.Context) ([]rest.Event, error) {
-	events, err := w.Watch.Next(ctx)
+func (w *viewWatch) Next() ([]rest.Event, error) {
+	events, err := w.Watch.Next()
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ const (
 // watcher is one client's place in a resource's changes: first what there is, if it asked for that, then
 // what happens, as far as its selectors let it see.
 type watcher struct {
+	ctx       context.Context // the watch lasts as long as it does
 	store     *Store
 	sel       selector
 	namespace string
@@ -59,7 +60,7 @@ func (s *Store) Watch(ctx context.Context, namespace string, opts *rest.ListOpti
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{store: s, sel: sel, namespace: namespace, since: revision, bookmarks: opts.AllowWatchBookmarks}
+	w := &watcher{ctx: ctx, store: s, sel: sel, namespace: namespace, since: revision, bookmarks: opts.AllowWatchBookmarks}
 	start := revision
 	if send := opts.SendInitialEvents; revision == 0 || send != nil && *send {
 		snapshot, err := s.startOf(ctx, opts.ResourceVersion, revision)
@@ -74,7 +75,7 @@ func (s *Store) Watch(ctx context.Context, namespace string, opts *rest.ListOpti
 	}
 	w.seen = start
 	if w.cursor, err = s.cache.Watch(ctx, namespace, start); err != nil {
-		return nil, w.explain(ctx, err)
+		return nil, w.explain(err)
 	}
 	return w, nil
 }
@@ -90,30 +91,30 @@ func (s *Store) startOf(ctx context.Context, version string, revision int64) (*s
 }
 
 // Next returns what is to be shown next.
-func (w *watcher) Next(ctx context.Context) ([]rest.Event, error) {
+func (w *watcher) Next() ([]rest.Event, error) {
 	if w.initial != nil {
 		if events := w.nextInitial(); len(events) > 0 {
 			return events, nil
 		}
 	}
 	for {
-		w.awaitBookmark(ctx)
-		if w.due.Load() && ctx.Err() == nil {
+		w.awaitBookmark()
+		if w.due.Load() && w.ctx.Err() == nil {
 			return w.bookmark(), nil
 		}
-		changes, seen, err := w.cursor.Next(ctx)
+		changes, seen, err := w.cursor.Next()
 		w.seen = seen
 		switch {
 		case err == nil:
 			if events := w.visible(changes); len(events) > 0 {
 				return events, nil
 			}
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
+		case w.ctx.Err() != nil:
+			return nil, w.ctx.Err()
 		case errors.Is(err, storage.ErrClosed):
 			return nil, io.EOF // the resource is no longer served
 		default:
-			return nil, w.explain(ctx, err)
+			return nil, w.explain(err)
 		}
 	}
 }
@@ -166,12 +167,12 @@ func (w *watcher) visible(changes []*storage.Event) []rest.Event {
 }
 
 // awaitBookmark has the cursor nudged when the next bookmark is due.
-func (w *watcher) awaitBookmark(ctx context.Context) {
+func (w *watcher) awaitBookmark() {
 	if !w.bookmarks || w.timer != nil {
 		return
 	}
 	in := bookmarkEvery
-	if end, ok := ctx.Deadline(); ok {
+	if end, ok := w.ctx.Deadline(); ok {
 		last := time.Until(end) - lastBookmark
 		if last <= 0 {
 			w.bookmarks = false // the last one has been sent, or there is no time for it
@@ -211,12 +212,12 @@ func (w *watcher) Stop() {
 }
 
 // explain turns what ended the cursor into what the client is told.
-func (w *watcher) explain(ctx context.Context, err error) error {
+func (w *watcher) explain(err error) error {
 	if !errors.Is(err, storage.ErrCompacted) {
-		return w.store.readError(ctx, "", w.since, err)
+		return w.store.readError(w.ctx, "", w.since, err)
 	}
 	oldest := w.seen
-	if now, snapshotErr := w.store.cache.Snapshot(ctx, storage.Read{Any: true}); snapshotErr == nil {
+	if now, snapshotErr := w.store.cache.Snapshot(w.ctx, storage.Read{Any: true}); snapshotErr == nil {
 		oldest = now.Revision()
 	}
 	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", max(w.since, w.seen), oldest))

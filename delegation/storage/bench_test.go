@@ -129,7 +129,7 @@ func BenchmarkWatch(b *testing.B) {
 				running.Go(func() {
 					defer cur.Close()
 					for {
-						events, _, err := cur.Next(ctx)
+						events, _, err := cur.Next()
 						if err != nil {
 							return
 						}

@@ -20,15 +20,17 @@ type Cursor struct {
 	batch     []*Event
 	closed    bool
 
-	wake   chan struct{} // holds something when there is reason to look again
-	nudged atomic.Bool
+	ctx     context.Context
+	unwatch func() bool   // stops listening to ctx
+	wake    chan struct{} // holds something when there is reason to look again
+	nudged  atomic.Bool
 
 	waiting bool // the topic's, with slot: where among those that wait
 	slot    int
 }
 
-// Watch returns a cursor on the changes after revision, of one namespace or all (""). It waits like a read
-// for a revision that is not there yet. What has left the ring, or happened before this process began, is read from the
+// Watch returns a cursor on the changes after revision, of one namespace or all (""), that lasts until ctx ends. It waits like
+// a read for a revision that is not there yet. What has left the ring, or happened before this process began, is read from the
 // etcd's history; ErrCompacted when that does not reach back so far.
 func (c *Cache) Watch(ctx context.Context, namespace string, revision int64) (*Cursor, error) {
 	if err := c.reach(ctx, revision); err != nil {
@@ -44,30 +46,30 @@ func (c *Cache) Watch(ctx context.Context, namespace string, revision int64) (*C
 	if !ok {
 		return nil, fmt.Errorf("watching %s from revision %d: %w", c.cfg.Path, revision, ErrCompacted)
 	}
-	return &Cursor{cache: c, topic: topic, namespace: namespace, position: position, seen: revision, wake: make(chan struct{}, 1)}, nil
+	cursor := &Cursor{cache: c, topic: topic, namespace: namespace, position: position, seen: revision, ctx: ctx, wake: make(chan struct{}, 1)}
+	// So that there is one channel to wait on: choosing among two costs as much as delivering the event.
+	cursor.unwatch = context.AfterFunc(ctx, cursor.wakeUp)
+	return cursor, nil
 }
 
-// Next blocks until there are events, ctx ends or the cursor is nudged; ErrCompacted when it fell off the ring. The
+// Next blocks until there are events, its context ends or the cursor is nudged; ErrCompacted when it fell off the ring. The
 // slice is valid until the next call. seen is the revision up to which everything has been delivered (for
-// bookmarks); it is right when ctx has ended, too.
-func (c *Cursor) Next(ctx context.Context) (events []*Event, seen int64, err error) {
-	for ended := false; ; {
+// bookmarks); it is right when the context has ended, too.
+func (c *Cursor) Next() (events []*Event, seen int64, err error) {
+	for {
+		ended := c.ctx.Err() // before looking, so that seen is as new as the end
 		if err := c.collect(); err != nil {
 			return nil, c.seen, err
 		}
 		switch {
 		case len(c.batch) > 0:
 			return c.batch, c.seen, nil
-		case ended:
-			return nil, c.seen, ctx.Err()
+		case ended != nil:
+			return nil, c.seen, ended
 		case c.nudged.CompareAndSwap(true, false):
 			return nil, c.seen, nil
 		}
-		select {
-		case <-c.wake:
-		case <-ctx.Done():
-			ended = true // look once more: seen is as new as the end
-		}
+		<-c.wake
 	}
 }
 
@@ -128,6 +130,7 @@ func (c *Cursor) collect() error {
 func (c *Cursor) Close() {
 	if !c.closed {
 		c.closed = true
+		c.unwatch()
 		c.cache.ring.leave(c)
 	}
 }

@@ -18,7 +18,7 @@ func next(t *testing.T, cur *storage.Cursor, n int) []*storage.Event {
 	t.Helper()
 	var all []*storage.Event
 	for len(all) < n {
-		events, seen, err := cur.Next(t.Context())
+		events, seen, err := cur.Next()
 		if err != nil {
 			t.Fatalf("Next after %d of %d events: %v", len(all), n, err)
 		}
@@ -88,7 +88,9 @@ func TestWatchEndsWithItsContextAndTellsWhatItHasSeen(t *testing.T) {
 	onEngines(t, func(t *testing.T, s *storage.Store) {
 		c, other := resource(t, s), resource(t, s)
 		o := create(t, c, "a", "x", "1")
-		cur, err := c.Watch(t.Context(), "a", o.ResourceVersion())
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		cur, err := c.Watch(ctx, "a", o.ResourceVersion())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,9 +99,8 @@ func TestWatchEndsWithItsContextAndTellsWhatItHasSeen(t *testing.T) {
 		if _, err := c.Snapshot(t.Context(), storage.Read{NotOlderThan: later.ResourceVersion()}); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		events, seen, err := cur.Next(ctx)
+		events, seen, err := cur.Next()
 		if len(events) != 0 || seen < later.ResourceVersion() || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %d events, seen %d, %v; want none, at least %d, context.Canceled", len(events), seen, err, later.ResourceVersion())
 		}
@@ -250,7 +251,7 @@ func TestLostHistoryEndsOnlyWatchersThatMissedSomething(t *testing.T) {
 		if err := storage.LoseHistory(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := behind.Next(t.Context()); !errors.Is(err, storage.ErrCompacted) {
+		if _, _, err := behind.Next(); !errors.Is(err, storage.ErrCompacted) {
 			t.Errorf("Next of a watcher that missed a change: got %v, want ErrCompacted", err)
 		}
 		got, err := c.Get(t.Context(), "a", "x", storage.Read{})
@@ -283,7 +284,7 @@ func TestClosedCacheEndsItsWatchers(t *testing.T) {
 	defer cur.Close()
 	ended := make(chan error)
 	go func() {
-		_, _, err := cur.Next(context.Background())
+		_, _, err := cur.Next()
 		ended <- err
 	}()
 	c.Close()

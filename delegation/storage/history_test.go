@@ -102,7 +102,7 @@ func TestManyWatchersShareTheRecalledPast(t *testing.T) {
 			}
 			defer cur.Close()
 			for want := i + 1; want <= 50; {
-				events, _, err := cur.Next(context.Background())
+				events, _, err := cur.Next()
 				if err != nil {
 					t.Error(err)
 					return

@@ -30,7 +30,7 @@ type Config struct {
 
 // WatchMetrics observes the events that watchers are sent.
 type WatchMetrics interface {
-	WatchEvent(group, version, resource string, size int)
+	WatchEvents(group, version, resource string) func(size int)
 }
 
 // Install adds the routes of resources and their subresources to ws, whose root is prefix

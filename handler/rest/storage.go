@@ -39,10 +39,10 @@ type Event struct {
 
 // Watch is one watcher's place in the stream of changes.
 type Watch interface {
-	// Next blocks until there are events, ctx ends or the watch cannot go on: an APIStatus such as
-	// 410 Expired, or io.EOF when the resource itself goes and its clients had better look again.
-	// The slice is valid until the next call.
-	Next(ctx context.Context) ([]Event, error)
+	// Next blocks until there are events, the context of the watch ends or the watch cannot go on: an
+	// APIStatus such as 410 Expired, or io.EOF when the resource itself goes and its clients had better
+	// look again. The slice is valid until the next call.
+	Next() ([]Event, error)
 	// Stop frees what the watch holds.
 	Stop()
 }

@@ -118,8 +118,9 @@ const maxWatch = 1000 * time.Hour
 
 // stream writes events as they come and flushes whenever there are no more at hand.
 func (e *endpoint) stream(ctx context.Context, sink frameSink, changes Watch, frames *frameEncoder) {
+	var sent func(size int) // counts; asked for once there is something to count
 	for {
-		events, err := changes.Next(ctx)
+		events, err := changes.Next()
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, io.EOF) {
 				return
@@ -139,14 +140,23 @@ func (e *endpoint) stream(ctx context.Context, sink frameSink, changes Watch, fr
 			if err := sink.WriteFrame(frame); err != nil {
 				return
 			}
-			if e.cfg.Metrics != nil {
-				e.cfg.Metrics.WatchEvent(e.gvr.Group, e.gvr.Version, e.gvr.Resource, len(frame))
+			if sent == nil {
+				sent = e.watchEvents()
 			}
+			sent(len(frame))
 		}
 		if err := sink.Flush(); err != nil {
 			return
 		}
 	}
+}
+
+// watchEvents returns what counts the events that are sent.
+func (e *endpoint) watchEvents() func(size int) {
+	if e.cfg.Metrics == nil {
+		return func(int) {}
+	}
+	return e.cfg.Metrics.WatchEvents(e.gvr.Group, e.gvr.Version, e.gvr.Resource)
 }
 
 // frameEncoder writes one watch's events in the form that was agreed on. In JSON and the resource's own

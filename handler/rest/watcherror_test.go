@@ -21,7 +21,7 @@ func (outrun) Watch(context.Context, string, *rest.ListOptions) (rest.Watch, err
 	return outrun{}, nil
 }
 
-func (outrun) Next(context.Context) ([]rest.Event, error) {
+func (outrun) Next() ([]rest.Event, error) {
 	return nil, apierrors.NewResourceExpired("too old resource version: 1 (7)")
 }
 

@@ -20,6 +20,9 @@ type result struct {
 	rate     float64 // requests a second
 }
 
+// load is the CPU-seconds that a second took.
+func (r result) load() float64 { return r.cpu * r.rate / 1000 }
+
 // measure drives one front for a while.
 func (s *street) measure(ctx context.Context, w workload, front *rig.Process, spell time.Duration) (result, error) {
 	d := &driver{workload: w, url: front.URL}

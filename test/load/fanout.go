@@ -51,9 +51,12 @@ func watchFanout(watchers, connections int) func(context.Context, *bench) error 
 				_, err := h.do(ctx, http.MethodPost, h.announcer.URL, frame)
 				return err
 			}},
-			{name: portico, process: h.portico, url: h.portico.URL, path: configMaps + "?watch=true&allowWatchBookmarks=true&resourceVersion=" + revisionOf(frame), publish: publish},
+			{name: portico, process: h.portico, url: h.portico.URL, publish: publish},
 		}
 		for _, f := range fronts {
+			if err := b.measureAlone(ctx, f, h); err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
 			// What the first watchers bring into memory is the program, and not theirs.
 			first, err := gather(f.url, f.path, min(watchers, connections), 1, h.admin, false)
 			if err != nil {
@@ -93,7 +96,48 @@ type watchFront struct {
 	process   *rig.Process
 	url, path string
 	publish   func(context.Context) error
+	alone     map[int]float64 // by rate: CPU-seconds a second when one watcher is told
 	audience  *audience
+}
+
+// measureAlone measures the paced updates with one watcher: what they cost however many are told. A server that stores
+// an update pays for that once, and the bare one never.
+func (b *bench) measureAlone(ctx context.Context, f *watchFront, h *house) (err error) {
+	if err := f.watchFromNow(ctx, h); err != nil {
+		return err
+	}
+	if f.audience, err = gather(f.url, f.path, 1, 1, h.admin, false); err != nil {
+		return err
+	}
+	f.alone = map[int]float64{}
+	for _, p := range paces() {
+		if p.rate == 0 {
+			continue
+		}
+		var rounds []float64
+		for range b.rounds {
+			r, err := f.measure(ctx, p, b.spell)
+			if err != nil {
+				return errors.Join(err, f.audience.leave())
+			}
+			rounds = append(rounds, r.load())
+		}
+		f.alone[p.rate] = median(rounds)
+	}
+	if err := f.audience.leave(); err != nil {
+		return err
+	}
+	return f.watchFromNow(ctx, h)
+}
+
+// watchFromNow makes the path that watches begin at: what has been told before is not told again.
+func (f *watchFront) watchFromNow(ctx context.Context, h *house) error {
+	if f.name == bare {
+		return nil
+	}
+	stored, err := h.do(ctx, http.MethodGet, h.portico.URL+watchedMap, nil)
+	f.path = configMaps + "?watch=true&allowWatchBookmarks=true&resourceVersion=" + revisionOf(stored)
+	return err
 }
 
 // compare measures one pace on all fronts, round by round.
@@ -113,7 +157,25 @@ func (b *bench) compare(ctx context.Context, p pace, watchers int, fronts []*wat
 		w.fronts = append(w.fronts, f.name)
 	}
 	report(w, results)
+	if p.rate > 0 && watchers > 1 {
+		w.name = "  each watcher but the first"
+		report(w, furtherWatchers(p, fronts, results))
+	}
 	return nil
+}
+
+// furtherWatchers is what remains of the results when the cost of telling one watcher is taken away.
+func furtherWatchers(p pace, fronts []*watchFront, results map[string][]result) map[string][]result {
+	further := map[string][]result{}
+	for _, f := range fronts {
+		for _, r := range results[f.name] {
+			events := r.rate - float64(p.rate)
+			r.cpu = (r.load() - f.alone[p.rate]) / events * 1000
+			r.rate = events
+			further[f.name] = append(further[f.name], r)
+		}
+	}
+	return further
 }
 
 // measure is one measurement: what counts is a delivered event, as a request does elsewhere.
