@@ -16,9 +16,6 @@ var exceptions = map[string]map[string]string{
 	"unchanged": {
 		"poddisruptionbudgets.policy": "its selector is replaced as a whole, so kubectl sends it each time",
 	},
-	"server-side": {
-		"events.events.k8s.io": "who manages which field is told in the core group, where the same event can be applied",
-	},
 	"own": {
 		"events":               "an event is not allowed to be an owner",
 		"events.events.k8s.io": "the garbage collector takes no notice of events",
@@ -195,9 +192,8 @@ func (b *bed) isApplied(t *testing.T) {
 	if out := b.do(t, "diff"); out != "" {
 		t.Errorf("what was applied differs:\n%s", out)
 	}
-	onServer := b.but("server-side")
-	onServer.says(t, "serverside-applied", "apply", "--server-side", "--force-conflicts", "--field-manager=other")
-	onServer.says(t, "serverside-applied (server dry run)", "apply", "--server-side", "--force-conflicts", "--field-manager=other", "--dry-run=server")
+	b.says(t, "serverside-applied", "apply", "--server-side", "--force-conflicts", "--field-manager=other")
+	b.says(t, "serverside-applied (server dry run)", "apply", "--server-side", "--force-conflicts", "--field-manager=other", "--dry-run=server")
 }
 
 // isChanged: in an editor, and with the commands that change a little.

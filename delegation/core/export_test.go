@@ -30,6 +30,9 @@ func DeclaredResources() map[string]registry.Resource {
 	return byName
 }
 
+// EventsView is events in their newer group.
+func EventsView() registry.View { return eventsView() }
+
 // MergeTrust is what the config map holds after t was published over stored.
 func MergeTrust(t Trust, stored map[string]string, now time.Time) map[string]string {
 	return t.mergeInto(stored, now)

@@ -563,6 +563,31 @@ func fieldTypes() []schema.TypeDef {
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.events.v1.Event", types.Object("", schema.TypeRef{},
+			types.Has("action", types.Inline(types.Scalar(schema.String))),
+			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
+			types.Has("deprecatedCount", types.Inline(types.Scalar(schema.Numeric))),
+			types.Has("deprecatedFirstTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
+			types.Has("deprecatedLastTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
+			types.HasOr(map[any]any{}, "deprecatedSource", types.Named("io.k8s.api.core.v1.EventSource")),
+			types.Has("eventTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime")),
+			types.Has("kind", types.Inline(types.Scalar(schema.String))),
+			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
+			types.Has("note", types.Inline(types.Scalar(schema.String))),
+			types.Has("reason", types.Inline(types.Scalar(schema.String))),
+			types.HasOr(map[any]any{}, "regarding", types.Named("io.k8s.api.core.v1.ObjectReference")),
+			types.Has("related", types.Named("io.k8s.api.core.v1.ObjectReference")),
+			types.Has("reportingController", types.Inline(types.Scalar(schema.String))),
+			types.Has("reportingInstance", types.Inline(types.Scalar(schema.String))),
+			types.Has("series", types.Named("io.k8s.api.events.v1.EventSeries")),
+			types.Has("type", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.events.v1.EventSeries", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "count", types.Inline(types.Scalar(schema.Numeric))),
+			types.Has("lastObservedTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"))))
+	}())
+	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration", types.Object("", schema.TypeRef{},
 			types.Has("lendablePercent", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("nominalConcurrencyShares", types.Inline(types.Scalar(schema.Numeric)))))

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/applyconfigurations"
 
 	"github.com/portico-api/portico/delegation/core"
+	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/test/fieldtypes"
 )
 
@@ -20,5 +21,7 @@ func TestFieldTypesAreThoseOfClientGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	resources := append(slices.Collect(maps.Values(core.DeclaredResources())), core.RBACResources()...)
+	view := core.EventsView()
+	resources = append(resources, registry.Resource{GroupVersion: view.GroupVersion, Kind: view.Kind, Name: "events", New: view.New})
 	fieldtypes.Hold(t, "fieldtypes_generated.go", "core", *update, applyconfigurations.NewTypeConverter(scheme), resources...)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
@@ -38,13 +36,14 @@ type fieldManager struct {
 
 // newFieldManager returns nil when the store is told no types: then nobody manages fields.
 func (s *Store) newFieldManager(subresource string, owned fieldpath.Filter) *fieldManager {
-	if s.fieldTypes == nil {
+	if s.forms == nil {
 		return nil
 	}
-	return fieldManagerOf(s.fieldTypes, subresource, owned, s.res.Strategy.Default, s.cfg.Now)
+	return fieldManagerOf(s.forms, s.forms.stored, subresource, owned, s.res.Strategy.Default, s.cfg.Now)
 }
 
-func fieldManagerOf(types *fieldTypes, subresource string, owned fieldpath.Filter, defaults defaulter, now func() time.Time) *fieldManager {
+// fieldManagerOf returns the account of what is written in the form of types, which is one of all.
+func fieldManagerOf(all *forms, types *fieldTypes, subresource string, owned fieldpath.Filter, defaults defaulter, now func() time.Time) *fieldManager {
 	f := &fieldManager{
 		types:       types,
 		version:     fieldpath.APIVersion(types.kind.GroupVersion().String()),
@@ -56,10 +55,13 @@ func fieldManagerOf(types *fieldTypes, subresource string, owned fieldpath.Filte
 		var reset map[fieldpath.APIVersion]fieldpath.Filter
 		if owned != nil {
 			reset = map[fieldpath.APIVersion]fieldpath.Filter{f.version: owned}
+			for _, v := range all.views {
+				reset[fieldpath.APIVersion(v.types.kind.GroupVersion().String())] = owned
+			}
 		}
-		maker := objectMaker{types: types}
-		return managedfields.NewDefaultFieldManager(types, maker, defaults, maker,
-			types.kind, types.kind.GroupVersion(), subresource, reset)
+		// That of custom resources is the one that converts between groups, too.
+		return managedfields.NewDefaultCRDFieldManager(all, all, defaults, all,
+			types.kind, all.stored.kind.GroupVersion(), subresource, reset)
 	})
 	return f
 }
@@ -206,44 +208,6 @@ func (f *fieldManager) Apply(current runtime.Object, config *unstructured.Unstru
 	}
 	// What is stored fits its schema: what does not can only be the configuration.
 	return nil, apierrors.NewBadRequest(err.Error())
-}
-
-// objectMaker makes objects of one kind for its field managers. There is one version of each.
-type objectMaker struct {
-	runtime.ObjectConvertor // of labels and into given objects: never asked for
-	types                   *fieldTypes
-}
-
-func (o objectMaker) New(kind schema.GroupVersionKind) (runtime.Object, error) {
-	if kind != o.types.kind {
-		return nil, runtime.NewNotRegisteredErrForKind("managed fields", kind)
-	}
-	return o.types.empty(), nil
-}
-
-// ConvertToVersion makes the object that a typed value promised.
-func (o objectMaker) ConvertToVersion(obj runtime.Object, target runtime.GroupVersioner) (runtime.Object, error) {
-	promised, ok := obj.(*typedObject)
-	if gv, is := target.(schema.GroupVersion); is && gv != o.types.kind.GroupVersion() {
-		// A version that is gone: the library forgets who managed fields of it.
-		return nil, runtime.NewNotRegisteredErrForTarget("managed fields", reflect.TypeOf(obj), target)
-	}
-	if !ok {
-		return obj, nil
-	}
-	content, err := promised.content()
-	if err != nil {
-		return nil, err
-	}
-	made := o.types.empty()
-	if u, ok := made.(runtime.Unstructured); ok {
-		u.SetUnstructuredContent(content)
-		return made, nil
-	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, made); err != nil {
-		return nil, err
-	}
-	return made, nil
 }
 
 // defaulter fills what an applied configuration leaves out.

@@ -40,7 +40,7 @@ type scaleAccount struct {
 
 func (s *Store) newScaleAccount(path []string) *scaleAccount {
 	a := &scaleAccount{version: s.res.GroupVersion}
-	if s.fieldTypes == nil {
+	if s.forms == nil {
 		return a
 	}
 	parts := make([]any, len(path))
@@ -49,7 +49,7 @@ func (s *Store) newScaleAccount(path []string) *scaleAccount {
 	}
 	a.mappings = managedfields.ResourcePathMappings{s.res.GroupVersion.String(): fieldpath.MakePathOrDie(parts...)}
 	types := newFieldTypes(fieldtypes.New(scaleScheme(), fieldtypes.Scale), scaleKind, newScale)
-	a.fields = fieldManagerOf(types, "scale", nil, nil, s.cfg.Now)
+	a.fields = fieldManagerOf(&forms{stored: types}, types, "scale", nil, nil, s.cfg.Now)
 	return a
 }
 

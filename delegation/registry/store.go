@@ -33,7 +33,7 @@ type Store struct {
 	gvk   schema.GroupVersionKind
 	gr    schema.GroupResource
 
-	fieldTypes   *fieldTypes
+	forms        *forms // nil when nobody manages fields
 	main, status door
 }
 
@@ -60,7 +60,7 @@ func New(ctx context.Context, cfg Config, res Resource) (*Store, error) {
 		gr:  schema.GroupResource{Group: res.GroupVersion.Group, Resource: res.Name},
 	}
 	if cfg.Types != nil {
-		s.fieldTypes = newFieldTypes(cfg.Types, s.gvk, res.New)
+		s.forms = &forms{stored: newFieldTypes(cfg.Types, s.gvk, res.New)}
 	}
 	s.main, s.status = s.mainDoor(), s.statusDoor()
 	return s, nil

@@ -38,9 +38,10 @@ type View struct {
 	Fields map[string]string
 }
 
-// View is the resource in another version, as the HTTP layer installs it. Configurations cannot be applied in it: who manages
-// which field is told in the stored version.
+// View is the resource in another version, as the HTTP layer installs it. It is to be called before the first write. Who manages
+// what was applied in it is told in its names, and of what was written otherwise in those of the stored version.
 func (s *Store) View(v View) *rest.Resource {
+	of := &viewStore{store: s, view: v}
 	return &rest.Resource{
 		GroupVersion: v.GroupVersion,
 		Kind:         v.Kind,
@@ -49,12 +50,32 @@ func (s *Store) View(v View) *rest.Resource {
 		ShortNames:   s.res.ShortNames,
 		Categories:   s.res.Categories,
 		Namespaced:   s.res.Namespaced,
-		Storage:      &viewStore{store: s, view: v},
+		Storage:      of,
 		New:          v.New,
 		NewList:      v.NewList,
 		Scheme:       s.cfg.Scheme,
 		Table:        v.Table,
+		Applier:      of.applier(),
 	}
+}
+
+// show and take make objects of one version of the other.
+func (v *View) show(obj runtime.Object) (runtime.Object, error) {
+	other, err := v.Show(obj)
+	if err != nil {
+		return nil, fmt.Errorf("showing an object as %s: %w", v.GroupVersion, err)
+	}
+	other.GetObjectKind().SetGroupVersionKind(v.GroupVersion.WithKind(v.Kind))
+	return other, nil
+}
+
+func (v *View) take(obj runtime.Object, as schema.GroupVersionKind) (runtime.Object, error) {
+	stored, err := v.Take(obj)
+	if err != nil {
+		return nil, fmt.Errorf("taking an object of %s: %w", v.GroupVersion, err)
+	}
+	stored.GetObjectKind().SetGroupVersionKind(as)
+	return stored, nil
 }
 
 // viewStore offers every verb of a resource in another version.
@@ -78,7 +99,7 @@ func (v *viewStore) show(o rest.Object) (rest.Object, error) {
 		if err := kjson.UnmarshalCaseSensitivePreserveInts(o.JSON(), obj); err != nil {
 			return nil, fmt.Errorf("decoding stored %s %s/%s: %w", v.store.gr, o.Namespace(), o.Name(), err)
 		}
-		other, err := v.showObject(obj)
+		other, err := v.view.show(obj)
 		if err != nil {
 			return nil, err
 		}
@@ -94,24 +115,6 @@ func (v *viewStore) show(o rest.Object) (rest.Object, error) {
 		return nil, err
 	}
 	return shown{o, body}, nil
-}
-
-func (v *viewStore) showObject(obj runtime.Object) (runtime.Object, error) {
-	other, err := v.view.Show(obj)
-	if err != nil {
-		return nil, fmt.Errorf("showing a %s as %s: %w", v.store.gr, v.view.GroupVersion, err)
-	}
-	other.GetObjectKind().SetGroupVersionKind(v.view.GroupVersion.WithKind(v.view.Kind))
-	return other, nil
-}
-
-func (v *viewStore) takeObject(obj runtime.Object) (runtime.Object, error) {
-	stored, err := v.view.Take(obj)
-	if err != nil {
-		return nil, fmt.Errorf("taking a %s of %s: %w", v.store.gr, v.view.GroupVersion, err)
-	}
-	stored.GetObjectKind().SetGroupVersionKind(v.store.gvk)
-	return stored, nil
 }
 
 // Get implements rest.Getter.
@@ -216,7 +219,7 @@ func (v *viewStore) Create(ctx context.Context, namespace, name string, obj runt
 	if err := v.validate(obj); err != nil {
 		return nil, err
 	}
-	stored, err := v.takeObject(obj)
+	stored, err := v.view.take(obj, v.store.gvk)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +227,7 @@ func (v *viewStore) Create(ctx context.Context, namespace, name string, obj runt
 	if err != nil {
 		return nil, err
 	}
-	return v.showObject(created)
+	return v.view.show(created)
 }
 
 func (v *viewStore) validate(obj runtime.Object) error {
@@ -248,7 +251,7 @@ func (v *viewStore) Update(ctx context.Context, namespace, name string, transfor
 		var before runtime.Object
 		if current != nil {
 			var err error
-			if before, err = v.showObject(current); err != nil {
+			if before, err = v.view.show(current); err != nil {
 				return nil, err
 			}
 		}
@@ -261,12 +264,12 @@ func (v *viewStore) Update(ctx context.Context, namespace, name string, transfor
 				return nil, err
 			}
 		}
-		return v.takeObject(after)
+		return v.view.take(after, v.store.gvk)
 	}, opts)
 	if err != nil {
 		return nil, false, err
 	}
-	other, err := v.showObject(updated)
+	other, err := v.view.show(updated)
 	return other, created, err
 }
 
@@ -276,7 +279,7 @@ func (v *viewStore) Delete(ctx context.Context, namespace, name string, opts *me
 	if err != nil {
 		return nil, false, err
 	}
-	other, err := v.showObject(obj)
+	other, err := v.view.show(obj)
 	return other, deleted, err
 }
 
@@ -292,7 +295,7 @@ func (v *viewStore) DeleteCollection(ctx context.Context, namespace string, opts
 	}
 	var others []runtime.Object
 	err = meta.EachListItem(deleted, func(obj runtime.Object) error {
-		other, err := v.showObject(obj)
+		other, err := v.view.show(obj)
 		others = append(others, other)
 		return err
 	})
