@@ -126,7 +126,10 @@ func updateService(_ context.Context, s, old *corev1.Service) {
 	hadAddress, takesAddress := old.Spec.Type != corev1.ServiceTypeExternalName, s.Spec.Type != corev1.ServiceTypeExternalName
 	headless := old.Spec.ClusterIP == corev1.ClusterIPNone
 	switch {
-	case hadAddress && takesAddress && !(headless && s.Spec.Type != corev1.ServiceTypeClusterIP):
+	case hadAddress && headless && s.Spec.ClusterIP == corev1.ClusterIPNone && needsAddress(s):
+		// A patch of the type carries along what defaultAddress gave, and its author did not ask for.
+		s.Spec.ClusterIP, s.Spec.ClusterIPs = "", nil
+	case hadAddress && takesAddress && !(headless && needsAddress(s)):
 		if s.Spec.ClusterIP == "" && len(s.Spec.ClusterIPs) == 0 {
 			s.Spec.ClusterIP = old.Spec.ClusterIP
 			s.Spec.ClusterIPs = old.Spec.ClusterIPs
@@ -188,4 +191,9 @@ func servicePorts(ports []corev1.ServicePort) string {
 		}
 	}
 	return strings.Join(cells, ",")
+}
+
+// needsAddress tells whether a Service may not be headless.
+func needsAddress(s *corev1.Service) bool {
+	return s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer
 }

@@ -157,6 +157,7 @@ func TestNetworkKindsGuardWhatIsConnectedTo(t *testing.T) {
 		{name: "a service may become an external name", resource: "services", old: "spec: {clusterIP: 10.0.0.1, ports: [{port: 1}]}",
 			object: "spec: {type: ExternalName, externalName: example.com, clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1]}"},
 		{name: "a headless service may become a node port", resource: "services", old: "spec: {ports: [{port: 1}]}", object: "spec: {type: NodePort, ports: [{port: 1}]}"},
+		{name: "and carry along that it was headless", resource: "services", old: "spec: {ports: [{port: 1}]}", object: "spec: {type: NodePort, clusterIP: None, clusterIPs: [None], ports: [{port: 1}]}"},
 
 		{name: "loopback is allowed", resource: "endpoints", object: "subsets: [{addresses: [{ip: 127.0.0.1}], ports: [{port: 1}]}]"},
 		{name: "a subset has addresses", resource: "endpoints", object: "subsets: [{ports: [{port: 1}]}]", want: []string{"subsets[0]: Required"}},
