@@ -31,13 +31,13 @@ func (q *Queue) Len() int { return q.queue.Len() }
 // Add has key handled.
 func (q *Queue) Add(key string) { q.queue.Add(key) }
 
-// Run works until ctx ends, and leaves nothing running.
-func (q *Queue) Run(ctx context.Context, workers int) error {
-	parts := []func(context.Context) error{func(ctx context.Context) error {
+// Run works, beside the sources that add keys, until ctx ends or a source fails, and leaves nothing running.
+func (q *Queue) Run(ctx context.Context, workers int, sources ...func(context.Context) error) error {
+	parts := append([]func(context.Context) error{func(ctx context.Context) error {
 		<-ctx.Done()
 		q.queue.ShutDown()
 		return ctx.Err()
-	}}
+	}}, sources...)
 	for range workers {
 		parts = append(parts, q.work)
 	}

@@ -13,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/klog/v2"
 
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -60,18 +60,7 @@ func (l *identityLease) Run(ctx context.Context, started func()) error {
 	if err := l.ready(ctx); err != nil {
 		return err
 	}
-	tick := time.NewTicker(identityLeaseRenewal)
-	defer tick.Stop()
-	for {
-		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Will try again", "after", identityLeaseRenewal)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	return controller.Every(ctx, identityLeaseRenewal, l.renew)
 }
 
 func (l *identityLease) renew(ctx context.Context) error {
@@ -109,18 +98,7 @@ type identityLeaseCleaner struct {
 // Run cleans at once, and then every hour, until ctx ends.
 func (c *identityLeaseCleaner) Run(ctx context.Context, started func()) error {
 	started()
-	tick := time.NewTicker(identityLeaseSweep)
-	defer tick.Stop()
-	for {
-		if err := c.clean(ctx); err != nil && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Will try again", "after", identityLeaseSweep)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	return controller.Every(ctx, identityLeaseSweep, c.clean)
 }
 
 func (c *identityLeaseCleaner) clean(ctx context.Context) error {

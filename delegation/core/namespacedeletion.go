@@ -75,8 +75,7 @@ func (d *namespaceDeletion) Run(ctx context.Context, started func()) error {
 	if d.subscribe != nil {
 		d.subscribe(func() { d.lookAgain(queue) })
 	}
-	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return queue.Run(ctx, namespaceDeletionWorkers) },
+	return queue.Run(ctx, namespaceDeletionWorkers,
 		func(ctx context.Context) error {
 			return d.namespaces.Follow(ctx, func(change registry.Change) {
 				n := change.Object.(*corev1.Namespace)

@@ -89,8 +89,7 @@ func newRootCAs(namespaces, configMaps *registry.Store, trust TrustSource) *name
 // Run looks at each namespace that is new, and again at those whose object was changed.
 func (f *namespaceFurniture) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue(f.name, f.furnish)
-	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return queue.Run(ctx, 1) },
+	return queue.Run(ctx, 1,
 		func(ctx context.Context) error {
 			return f.namespaces.Follow(ctx, func(change registry.Change) {
 				if namespace := change.Object.(*corev1.Namespace); change.Old == nil && !change.Deleted && !terminating(namespace) {

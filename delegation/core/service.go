@@ -126,8 +126,9 @@ func updateService(_ context.Context, s, old *corev1.Service) {
 	hadAddress, takesAddress := old.Spec.Type != corev1.ServiceTypeExternalName, s.Spec.Type != corev1.ServiceTypeExternalName
 	headless := old.Spec.ClusterIP == corev1.ClusterIPNone
 	switch {
-	case hadAddress && headless && s.Spec.ClusterIP == corev1.ClusterIPNone && needsAddress(s):
-		// A patch of the type carries along what defaultAddress gave, and its author did not ask for.
+	case headless && s.Spec.ClusterIP == corev1.ClusterIPNone && needsAddress(s):
+		// A patch of the type carries along what defaultAddress gave, and its author did not ask for. One that was headless on
+		// purpose cannot be told from it.
 		s.Spec.ClusterIP, s.Spec.ClusterIPs = "", nil
 	case hadAddress && takesAddress && !(headless && needsAddress(s)):
 		if s.Spec.ClusterIP == "" && len(s.Spec.ClusterIPs) == 0 {

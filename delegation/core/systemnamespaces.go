@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
@@ -37,18 +36,7 @@ func (s *systemNamespaces) Run(ctx context.Context, started func()) error {
 	}
 	close(s.made)
 	started()
-	tick := time.NewTicker(systemNamespacesInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-			if err := s.ensure(ctx); err != nil && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "Will try again", "after", systemNamespacesInterval)
-			}
-		}
-	}
+	return controller.Every(ctx, systemNamespacesInterval, s.ensure)
 }
 
 // wait blocks until the system namespaces are there or ctx ends.

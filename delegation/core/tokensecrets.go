@@ -26,8 +26,7 @@ type tokenSecrets struct {
 // Run looks at each secret of the type, and at all of an account's when it comes or goes.
 func (t *tokenSecrets) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue("serviceaccount_tokens_secret", t.settle)
-	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return queue.Run(ctx, 1) },
+	return queue.Run(ctx, 1,
 		func(ctx context.Context) error {
 			return t.secrets.Follow(ctx, func(change registry.Change) {
 				if s := change.Object.(*corev1.Secret); !change.Deleted && s.Type == corev1.SecretTypeServiceAccountToken {

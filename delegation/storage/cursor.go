@@ -20,9 +20,9 @@ type Cursor struct {
 	batch     []*Event
 	closed    bool
 
-	ctx     context.Context
-	unwatch func() bool   // stops listening to ctx
-	wake    chan struct{} // holds something when there is reason to look again
+	ctx     context.Context // the cursor lasts as long as it does
+	unwatch func() bool     // stops listening to ctx
+	wake    chan struct{}   // holds something when there is reason to look again
 	nudged  atomic.Bool
 
 	waiting bool // the topic's, with slot: where among those that wait

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -105,6 +106,37 @@ func TestWatchEndsWithItsContextAndTellsWhatItHasSeen(t *testing.T) {
 			t.Errorf("got %d events, seen %d, %v; want none, at least %d, context.Canceled", len(events), seen, err, later.ResourceVersion())
 		}
 	})
+}
+
+func TestTheEndOfItsContextWakesAWatcherThatWaits(t *testing.T) {
+	c := resource(t, engines["embedded"])
+	o := create(t, c, "a", "x", "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cur, err := c.Watch(ctx, "", o.ResourceVersion())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cur.Close()
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := cur.Next()
+		ended <- err
+	}()
+	for deadline := time.Now().Add(10 * time.Second); !storage.Waits(cur); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not wait")
+		}
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it still waits")
+	}
 }
 
 func TestWatchersOfOtherNamespacesSleep(t *testing.T) {

@@ -65,3 +65,10 @@ func Deafen(c *Cache) {
 	defer c.mu.Unlock()
 	c.listed = 1 << 60
 }
+
+// Waits tells whether a cursor has nothing to tell and waits for a change.
+func Waits(c *Cursor) bool {
+	c.topic.mu.Lock()
+	defer c.topic.mu.Unlock()
+	return c.waiting
+}

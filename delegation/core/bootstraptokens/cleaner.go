@@ -27,8 +27,7 @@ func NewCleaner(secrets *registry.Store) *Cleaner {
 // Run cleans until ctx ends.
 func (c *Cleaner) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue("token_cleaner", c.settle)
-	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return queue.Run(ctx, 1) },
+	return queue.Run(ctx, 1,
 		func(ctx context.Context) error {
 			return c.secrets.Follow(ctx, func(change registry.Change) {
 				if s := change.Object.(*corev1.Secret); !change.Deleted && isToken(s) {

@@ -40,8 +40,7 @@ func NewApprover(requests *registry.Store, a authorizer.Authorizer) *Approver {
 // Run approves until ctx ends.
 func (a *Approver) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue("certificate-approver", a.settle)
-	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return queue.Run(ctx, 1) },
+	return queue.Run(ctx, 1,
 		func(ctx context.Context) error {
 			return a.requests.Follow(ctx, func(change registry.Change) {
 				if r := change.Object.(*csr); !change.Deleted && change.Old == nil && isOpen(r) {

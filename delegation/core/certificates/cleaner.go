@@ -35,8 +35,7 @@ func NewCleaner(requests *registry.Store) *Cleaner {
 // Run cleans until ctx ends.
 func (c *Cleaner) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue("certificate-cleaner", c.settle)
-	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return queue.Run(ctx, 1) },
+	return queue.Run(ctx, 1,
 		func(ctx context.Context) error {
 			return c.requests.Follow(ctx, func(change registry.Change) {
 				if !change.Deleted {

@@ -53,8 +53,7 @@ func NewSigner(requests *registry.Store, authority func() (*Authority, error)) *
 // Run signs until ctx ends.
 func (s *Signer) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue("certificate", s.settle)
-	return controller.RunAll(ctx,
-		func(ctx context.Context) error { return queue.Run(ctx, 1) },
+	return queue.Run(ctx, 1,
 		func(ctx context.Context) error {
 			return s.requests.Follow(ctx, func(change registry.Change) {
 				if r := change.Object.(*csr); !change.Deleted && isDue(r) {

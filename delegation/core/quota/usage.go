@@ -41,8 +41,7 @@ func NewUsage(a *Admission, quotas *registry.Store, counted map[schema.GroupReso
 // Run counts until ctx ends: when a quota is new or changed, and when something that it counts has gone.
 func (u *Usage) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue("resource_quota", u.settle)
-	parts := []func(context.Context) error{
-		func(ctx context.Context) error { return queue.Run(ctx, 1) },
+	sources := []func(context.Context) error{
 		func(ctx context.Context) error {
 			return u.quotas.Follow(ctx, func(change registry.Change) {
 				q := change.Object.(*corev1.ResourceQuota)
@@ -54,7 +53,7 @@ func (u *Usage) Run(ctx context.Context, started func()) error {
 		},
 	}
 	for resource, store := range u.counted {
-		parts = append(parts, func(ctx context.Context) error {
+		sources = append(sources, func(ctx context.Context) error {
 			return store.Observe(ctx, registry.Observer{Tell: func(o rest.Object, deleted bool) {
 				if deleted || resource.Resource == "services" {
 					u.lookAtAll(queue, o.Namespace())
@@ -62,7 +61,7 @@ func (u *Usage) Run(ctx context.Context, started func()) error {
 			}})
 		})
 	}
-	return controller.RunAll(ctx, parts...)
+	return queue.Run(ctx, 1, sources...)
 }
 
 func (u *Usage) lookAtAll(queue *controller.Queue, namespace string) {
