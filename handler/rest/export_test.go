@@ -25,11 +25,11 @@ var (
 
 // ApplyJSONPatch applies a JSON patch as a request does.
 func ApplyJSONPatch(object, patch []byte) ([]byte, error) {
-	ops, err := parseJSONPatch(patch)
+	apply, err := newJSONPatchChange(patch)
 	if err != nil {
 		return nil, err
 	}
-	return ops.apply(object)
+	return apply(object)
 }
 
 // WatchGroup gives tests a group of watches.

@@ -22,21 +22,26 @@ const (
 	maxListMoves = 50_000_000
 )
 
-// jsonPatch is a list of operations, to be carried out in order.
-type jsonPatch []patchOperation
+// ErrPatchTestFailed: the value that a JSON patch wants to find in the object is another one.
+var ErrPatchTestFailed = errors.New("the value there is another one")
 
-type patchOperation struct {
+// JSONPatch is a list of operations, to be carried out in order.
+type JSONPatch []PatchOperation
+
+// PatchOperation is one operation, in the words of RFC 6902.
+type PatchOperation struct {
 	Op    string          `json:"op"`
 	Path  *string         `json:"path"`
 	From  *string         `json:"from"`
 	Value json.RawMessage `json:"value"`
 }
 
-func parseJSONPatch(patch []byte) (jsonPatch, error) {
+// ParseJSONPatch reads a patch; its errors are Statuses.
+func ParseJSONPatch(patch []byte) (JSONPatch, error) {
 	if n := countElements(patch); n > maxPatchOperations {
 		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("the allowed maximum operations in a JSON patch is %d, got more", maxPatchOperations))
 	}
-	var operations jsonPatch
+	var operations JSONPatch
 	if err := json.Unmarshal(patch, &operations); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	}
@@ -57,8 +62,8 @@ func countElements(patch []byte) int {
 	return n
 }
 
-// apply returns the object after all operations.
-func (p jsonPatch) apply(object []byte) ([]byte, error) {
+// Apply returns the object after all operations. It does not trust the patch: what it may cost is bounded.
+func (p JSONPatch) Apply(object []byte) ([]byte, error) {
 	doc := patchedDocument{}
 	var err error
 	if doc.root, err = decodeTree(object); err != nil {
@@ -66,7 +71,7 @@ func (p jsonPatch) apply(object []byte) ([]byte, error) {
 	}
 	for i, op := range p {
 		if err := doc.do(op); err != nil {
-			return nil, unprocessable(fmt.Sprintf("operation %d of the JSON patch, %q, cannot be carried out: %v", i, op.Op, err))
+			return nil, fmt.Errorf("operation %d of the JSON patch, %q, cannot be carried out: %w", i, op.Op, err)
 		}
 	}
 	return json.Marshal(doc.root)
@@ -79,7 +84,7 @@ type patchedDocument struct {
 	moved  int // list elements shifted
 }
 
-func (d *patchedDocument) do(op patchOperation) error {
+func (d *patchedDocument) do(op PatchOperation) error {
 	if op.Path == nil {
 		return errors.New("it has no path")
 	}
@@ -207,7 +212,7 @@ func (d *patchedDocument) test(path []string, value any) error {
 		return err
 	}
 	if !sameValue(found, value) {
-		return errors.New("the value there is another one")
+		return ErrPatchTestFailed
 	}
 	return nil
 }

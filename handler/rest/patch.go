@@ -96,8 +96,7 @@ type change func(object []byte) ([]byte, error)
 func (e *endpoint) newChange(patchType types.PatchType, patch []byte) (change, error) {
 	switch patchType {
 	case types.JSONPatchType:
-		operations, err := parseJSONPatch(patch)
-		return operations.apply, err
+		return newJSONPatchChange(patch)
 	case types.MergePatchType:
 		merge, err := parseMergePatch(patch)
 		return merge.apply, err
@@ -125,6 +124,17 @@ func strategicError(err error) error {
 		}
 	}
 	return unprocessable(err.Error())
+}
+
+func newJSONPatchChange(patch []byte) (change, error) {
+	operations, err := ParseJSONPatch(patch)
+	return func(object []byte) ([]byte, error) {
+		after, err := operations.Apply(object)
+		if err != nil {
+			return nil, unprocessable(err.Error())
+		}
+		return after, nil
+	}, err
 }
 
 func unprocessable(message string) error {
