@@ -18,6 +18,7 @@ type Metrics struct {
 	Aggregator     *Aggregator
 	Authentication *Authentication
 	Authorization  *Authorization
+	Admission      *Admission
 	Health         *Health
 
 	registry *prometheus.Registry
@@ -40,6 +41,7 @@ func New() *Metrics {
 	m.Aggregator = newAggregator(registry, m.Requests)
 	m.Authentication = newAuthentication(registry)
 	m.Authorization = newAuthorization(registry)
+	m.Admission = newAdmission(registry)
 	m.Health = newHealth(slis)
 	registerStartTime(slis)
 	return m
