@@ -29,6 +29,15 @@ type Request struct {
 	Object      runtime.Object // nil on delete
 	Old         runtime.Object // nil on create
 	DryRun      bool
+	// Options makes what else the client said: *metav1.CreateOptions, UpdateOptions or DeleteOptions, with their kind. Nil
+	// when it cannot say more.
+	Options func() runtime.Object
+
+	store    *Store // nil when the object is not one of a store
+	asked    *View  // by which the client has come; nil for the stored form
+	defaults func(runtime.Object)
+	types    FieldTypes
+	changed  bool // by Change
 }
 
 // Admission is asked before a write is stored. Errors are APIStatus errors.
@@ -38,10 +47,11 @@ type Admission interface {
 }
 
 // request describes one write to admission. It is nil when nobody will ask.
-func (s *Store) request(op Operation, subresource string, obj, old runtime.Object, m metav1.Object, dryRun bool) *Request {
+func (s *Store) request(ctx context.Context, op Operation, subresource string, obj, old runtime.Object, m metav1.Object, options func() runtime.Object, dryRun bool) *Request {
 	if s.cfg.Admission == nil {
 		return nil
 	}
+	asked, _ := ctx.Value(askedKey{}).(*View)
 	return &Request{
 		Operation:   op,
 		Resource:    s.res.GroupVersion.WithResource(s.res.Name),
@@ -52,7 +62,23 @@ func (s *Store) request(op Operation, subresource string, obj, old runtime.Objec
 		Object:      obj,
 		Old:         old,
 		DryRun:      dryRun,
+		Options:     options,
+		store:       s,
+		asked:       asked,
+		defaults:    s.res.Strategy.Default,
+		types:       s.cfg.Types,
 	}
+}
+
+// CreateOptions are the options of a create, for a request that no store makes.
+func CreateOptions(opts *metav1.CreateOptions) func() runtime.Object {
+	return func() runtime.Object { return options(opts.DeepCopy(), "CreateOptions") }
+}
+
+// options says which kind the options of a write are; they are shown to others.
+func options[O runtime.Object](o O, kind string) runtime.Object {
+	o.GetObjectKind().SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind(kind))
+	return o
 }
 
 func (s *Store) admit(ctx context.Context, r *Request) error {

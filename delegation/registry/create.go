@@ -32,16 +32,33 @@ func (s *Store) Create(ctx context.Context, namespace, name string, obj runtime.
 	}
 	w := writing{}
 	if opts != nil {
-		w = writing{manager: opts.FieldManager, dryRun: len(opts.DryRun) > 0}
+		w = writing{manager: opts.FieldManager, dryRun: len(opts.DryRun) > 0, validation: opts.FieldValidation}
 	}
 	return s.create(ctx, namespace, obj, m, w)
 }
 
 // writing is what a create or an update is asked to do besides.
 type writing struct {
-	manager string // who manages the fields that it sets
-	applied bool   // who manages which field is settled already
-	dryRun  bool
+	manager    string // who manages the fields that it sets
+	applied    bool   // who manages which field is settled already
+	dryRun     bool
+	validation string // of unknown fields, for others to see: they are dealt with before
+}
+
+// createOptions and updateOptions are w as a client says it.
+func (w writing) createOptions() runtime.Object {
+	return CreateOptions(&metav1.CreateOptions{FieldManager: w.manager, FieldValidation: w.validation, DryRun: w.dryRunOption()})()
+}
+
+func (w writing) updateOptions() runtime.Object {
+	return options(&metav1.UpdateOptions{FieldManager: w.manager, FieldValidation: w.validation, DryRun: w.dryRunOption()}, "UpdateOptions")
+}
+
+func (w writing) dryRunOption() []string {
+	if w.dryRun {
+		return []string{metav1.DryRunAll}
+	}
+	return nil
 }
 
 func (s *Store) create(ctx context.Context, namespace string, obj runtime.Object, m metav1.Object, w writing) (runtime.Object, error) {
@@ -105,8 +122,8 @@ func (s *Store) checkNew(ctx context.Context, obj runtime.Object, m metav1.Objec
 	if err := s.main.noteCreated(obj, m, w); err != nil {
 		return err
 	}
-	ask := s.request(Create, "", obj, nil, m, w.dryRun)
-	if err := s.admit(ctx, ask); err != nil {
+	ask := s.request(ctx, Create, "", obj, nil, m, w.createOptions, w.dryRun)
+	if err := s.admitNew(ctx, ask, obj, m); err != nil {
 		return err
 	}
 	if strategy.PrepareForCreate != nil {

@@ -47,7 +47,7 @@ func (s *Store) tryDelete(ctx context.Context, namespace, name string, opts *met
 		return nil, false, err
 	}
 	dryRun := len(opts.DryRun) > 0
-	ask := s.request(Delete, "", nil, obj, m, dryRun)
+	ask := s.request(ctx, Delete, "", nil, obj, m, func() runtime.Object { return options(opts.DeepCopy(), "DeleteOptions") }, dryRun)
 	if err := s.admit(ctx, ask); err != nil {
 		return nil, false, err
 	}

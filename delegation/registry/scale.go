@@ -140,7 +140,7 @@ func (sc *scaleStore) rescale(ctx context.Context, current runtime.Object, trans
 			return nil, err
 		}
 	}
-	if err := sc.check(ctx, scale, old, len(opts.DryRun) > 0); err != nil {
+	if err := sc.check(ctx, scale, old, writingOf(opts)); err != nil {
 		return nil, err
 	}
 	managed, err := account.merged(scale.ManagedFields)
@@ -154,13 +154,13 @@ func (sc *scaleStore) rescale(ctx context.Context, current runtime.Object, trans
 const unsetReplicas = -1 << 31
 
 // check asks admission, which sees the scale and not the whole object, and validates.
-func (sc *scaleStore) check(ctx context.Context, scale, old *autoscalingv1.Scale, dryRun bool) error {
+func (sc *scaleStore) check(ctx context.Context, scale, old *autoscalingv1.Scale, w writing) error {
 	if scale.Spec.Replicas == unsetReplicas {
 		return apierrors.NewBadRequest(fmt.Sprintf("the spec replicas field %q cannot be empty", sc.replicasPath()))
 	}
-	ask := sc.store.request(Update, "scale", scale, old, old, dryRun)
+	ask := sc.store.request(ctx, Update, "scale", scale, old, old, w.updateOptions, w.dryRun)
 	if ask != nil {
-		ask.Kind = scaleKind
+		ask.Kind, ask.defaults, ask.types = scaleKind, nil, sc.account.types
 	}
 	if err := sc.store.admit(ctx, ask); err != nil {
 		return err

@@ -34,6 +34,7 @@ func scaleScheme() *runtime.Scheme {
 // or in its scale: the one who applies a Deployment without it must not reset what an autoscaler applied.
 type scaleAccount struct {
 	fields   *fieldManager // of the Scale; nil when nobody manages fields
+	types    FieldTypes
 	version  schema.GroupVersion
 	mappings managedfields.ResourcePathMappings
 }
@@ -48,7 +49,8 @@ func (s *Store) newScaleAccount(path []string) *scaleAccount {
 		parts[i] = part
 	}
 	a.mappings = managedfields.ResourcePathMappings{s.res.GroupVersion.String(): fieldpath.MakePathOrDie(parts...)}
-	types := newFieldTypes(fieldtypes.New(scaleScheme(), fieldtypes.Scale), scaleKind, newScale)
+	a.types = fieldtypes.New(scaleScheme(), fieldtypes.Scale)
+	types := newFieldTypes(a.types, scaleKind, newScale)
 	a.fields = fieldManagerOf(&forms{stored: types}, types, "scale", nil, nil, s.cfg.Now)
 	return a
 }

@@ -34,6 +34,7 @@ type Store struct {
 	gr    schema.GroupResource
 
 	forms        *forms // nil when nobody manages fields
+	views        []*View
 	main, status door
 }
 

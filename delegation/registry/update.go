@@ -85,7 +85,7 @@ func (s *Store) createByUpdate(ctx context.Context, namespace, name string, tran
 }
 
 func writingOf(opts *rest.UpdateOptions) writing {
-	return writing{manager: opts.FieldManager, applied: opts.Applied, dryRun: len(opts.DryRun) > 0}
+	return writing{manager: opts.FieldManager, applied: opts.Applied, dryRun: len(opts.DryRun) > 0, validation: opts.FieldValidation}
 }
 
 // replace stores obj in the place of old, which is stored.
@@ -170,9 +170,9 @@ func (s *Store) checkUpdate(ctx context.Context, d *door, stored *storage.Object
 	}
 	var ask *Request
 	if !d.admitted {
-		ask = s.request(Update, d.subresource, obj, old, oldMeta, w.dryRun)
+		ask = s.request(ctx, Update, d.subresource, obj, old, oldMeta, w.updateOptions, w.dryRun)
 	}
-	if err := s.admit(ctx, ask); err != nil {
+	if err := s.admitUpdate(ctx, ask, m, oldMeta); err != nil {
 		return err
 	}
 	if d.prepare != nil {

@@ -42,6 +42,7 @@ type View struct {
 // what was applied in it is told in its names, and of what was written otherwise in those of the stored version.
 func (s *Store) View(v View) *rest.Resource {
 	of := &viewStore{store: s, view: v}
+	s.views = append(s.views, &of.view)
 	return &rest.Resource{
 		GroupVersion: v.GroupVersion,
 		Kind:         v.Kind,
@@ -214,6 +215,11 @@ func (v *viewStore) showEvent(e rest.Event) (rest.Object, error) {
 	return shown{e.Object, bytes.Replace(e.Object.JSON(), []byte(stored), []byte(other), 1)}, nil
 }
 
+// asked lets admission know in which form the client speaks.
+func (v *viewStore) asked(ctx context.Context) context.Context {
+	return context.WithValue(ctx, askedKey{}, &v.view)
+}
+
 // Create implements rest.Creater.
 func (v *viewStore) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions) (runtime.Object, error) {
 	if err := v.validate(obj); err != nil {
@@ -223,7 +229,7 @@ func (v *viewStore) Create(ctx context.Context, namespace, name string, obj runt
 	if err != nil {
 		return nil, err
 	}
-	created, err := v.store.Create(ctx, namespace, name, stored, opts)
+	created, err := v.store.Create(v.asked(ctx), namespace, name, stored, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +253,7 @@ func (v *viewStore) validate(obj runtime.Object) error {
 
 // Update implements rest.Updater.
 func (v *viewStore) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
-	updated, created, err := v.store.Update(ctx, namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
+	updated, created, err := v.store.Update(v.asked(ctx), namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
 		var before runtime.Object
 		if current != nil {
 			var err error
@@ -275,7 +281,7 @@ func (v *viewStore) Update(ctx context.Context, namespace, name string, transfor
 
 // Delete implements rest.Deleter.
 func (v *viewStore) Delete(ctx context.Context, namespace, name string, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
-	obj, deleted, err := v.store.Delete(ctx, namespace, name, opts)
+	obj, deleted, err := v.store.Delete(v.asked(ctx), namespace, name, opts)
 	if err != nil {
 		return nil, false, err
 	}
@@ -289,7 +295,7 @@ func (v *viewStore) DeleteCollection(ctx context.Context, namespace string, opts
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := v.store.DeleteCollection(ctx, namespace, opts, list)
+	deleted, err := v.store.DeleteCollection(v.asked(ctx), namespace, opts, list)
 	if err != nil {
 		return nil, err
 	}
