@@ -66,6 +66,19 @@ func (s *Server) APIServices() (registry.Resource, *registry.Store) {
 	return apiServices(s.cfg.Now), s.store
 }
 
+// ServiceAddresses returns where a service is, host:port of each ready endpoint, at least one: as requests for an APIService
+// find it.
+func (s *Server) ServiceAddresses(ctx context.Context, namespace, name string, port int32) ([]string, error) {
+	if s.cfg.ServicesSynced != nil {
+		select {
+		case <-s.cfg.ServicesSynced:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return s.router.remotes.resolver.Resolve(backend.ServiceReference{Namespace: namespace, Name: name, Port: port})
+}
+
 func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *router {
 	catalogs := newCatalogs(generic.Discovery)
 	return &router{

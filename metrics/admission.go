@@ -13,7 +13,7 @@ type Admission struct {
 	steps       *bound[admissionStep, stepObservers]
 	controllers *bound[admissionStep, prometheus.Observer]
 
-	webhooks, conditions, validations, mutations                                          *prometheus.HistogramVec
+	webhooks, conditions, validations, mutations                                      *prometheus.HistogramVec
 	requests, rejections, failedOpen, exclusions, conditionErrors, validated, mutated *prometheus.CounterVec
 }
 

@@ -67,6 +67,9 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		Replica:          p.replica,
 		EventTTL:         p.eventTTL,
 
+		ServiceAddresses: func(ctx context.Context, namespace, name string, port int32) ([]string, error) {
+			return front.ServiceAddresses(ctx, namespace, name, port)
+		},
 		WorkloadAPIs:             p.workload,
 		DisableGarbageCollection: !p.collect,
 
@@ -86,6 +89,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		p.accounts.joining.Token = mid.BootstrapTokens()
 	}
 	services := mid.Services()
+	shared.Admission = mid.Admission()
 	front, err = aggregator.New(ctx, aggregator.Config{
 		Registry:                 shared,
 		Services:                 services,

@@ -48,7 +48,7 @@ func TestAdmissionPoliciesAreComplete(t *testing.T) {
 	const match = "{resourceRules: [{operations: [CREATE], apiGroups: [apps], apiVersions: [v1], resources: [deployments]}]}"
 	runWrites(t, []write{
 		{name: "a good one is accepted", resource: "validatingadmissionpolicies",
-			object: "metadata: {name: p}\nspec: {matchConstraints: " + match + ", validations: [{expression: 'true'}], auditAnnotations: [{key: k, valueExpression: x}], variables: [{name: v, expression: x}]}"},
+			object: "metadata: {name: p}\nspec: {matchConstraints: " + match + ", validations: [{expression: 'true'}], auditAnnotations: [{key: k, valueExpression: string(variables.v)}], variables: [{name: v, expression: object.metadata.name}]}"},
 		{name: "an empty one lacks everything", resource: "validatingadmissionpolicies", object: "spec: {}",
 			want: []string{"spec.matchConstraints: Required", "spec.validations: Required", "spec.auditAnnotations: Required"}},
 		{name: "parts are complete", resource: "validatingadmissionpolicies",
@@ -56,7 +56,7 @@ func TestAdmissionPoliciesAreComplete(t *testing.T) {
 			want: []string{"spec.paramKind.apiVersion", "spec.paramKind.kind", "spec.matchConstraints.resourceRules", "spec.validations[0].expression", "spec.validations[0].reason",
 				"spec.variables[0].name", "spec.variables[0].expression", "spec.failurePolicy"}},
 		{name: "a good one is accepted", resource: "mutatingadmissionpolicies",
-			object: "spec: {matchConstraints: " + match + ", reinvocationPolicy: IfNeeded, mutations: [{patchType: JSONPatch, jsonPatch: {expression: x}}]}"},
+			object: "spec: {matchConstraints: " + match + ", reinvocationPolicy: IfNeeded, mutations: [{patchType: JSONPatch, jsonPatch: {expression: '[JSONPatch{op: ''remove'', path: ''/a''}]'}}]}"},
 		{name: "mutations are of their type", resource: "mutatingadmissionpolicies",
 			object: "spec: {matchConstraints: " + match + ", mutations: [{patchType: JSONPatch, applyConfiguration: {expression: x}}, {patchType: ApplyConfiguration, applyConfiguration: {}}, {}, {patchType: X}]}",
 			want: []string{"spec.mutations[0].jsonPatch: Required", "spec.mutations[0].applyConfiguration: Forbidden", "spec.mutations[1].applyConfiguration.expression",

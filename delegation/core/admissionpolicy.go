@@ -1,33 +1,25 @@
 package core
 
 import (
-	"context"
-
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/portico-api/portico/delegation/admission"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/registry/declare"
-	"github.com/portico-api/portico/handler"
 )
 
-func validatingAdmissionPolicies() registry.Resource {
+func validatingAdmissionPolicies(e *admission.Expressions) registry.Resource {
 	strategy := declare.Rules[*admissionv1.ValidatingAdmissionPolicy]{
 		SetDefaults: func(p *admissionv1.ValidatingAdmissionPolicy) {
 			declare.SetDefault(&p.Spec.FailurePolicy, admissionv1.Fail)
 			defaultMatch(p.Spec.MatchConstraints)
 		},
-		Create: func(ctx context.Context, p *admissionv1.ValidatingAdmissionPolicy) {
-			p.Status = admissionv1.ValidatingAdmissionPolicyStatus{}
-			handler.AddWarning(ctx, policiesNotEvaluated)
+		Validate: func(p *admissionv1.ValidatingAdmissionPolicy) field.ErrorList {
+			return append(validateValidatingPolicy(p), e.ValidatingPolicy(p)...)
 		},
-		Update: func(ctx context.Context, p, old *admissionv1.ValidatingAdmissionPolicy) {
-			p.Status = old.Status
-			handler.AddWarning(ctx, policiesNotEvaluated)
-		},
-		Validate: validateValidatingPolicy,
 	}.Strategy()
 	strategy.Generation = true
 	return registry.Resource{
@@ -48,8 +40,8 @@ func validatingAdmissionPolicies() registry.Resource {
 	}
 }
 
-func mutatingAdmissionPolicies() registry.Resource {
-	strategy := warnOnWrite(declare.Rules[*admissionv1.MutatingAdmissionPolicy]{
+func mutatingAdmissionPolicies(e *admission.Expressions) registry.Resource {
+	strategy := declare.Rules[*admissionv1.MutatingAdmissionPolicy]{
 		SetDefaults: func(p *admissionv1.MutatingAdmissionPolicy) {
 			declare.SetDefault(&p.Spec.FailurePolicy, admissionv1.Fail)
 			if p.Spec.ReinvocationPolicy == "" {
@@ -57,8 +49,10 @@ func mutatingAdmissionPolicies() registry.Resource {
 			}
 			defaultMatch(p.Spec.MatchConstraints)
 		},
-		Validate: validateMutatingPolicy,
-	}, policiesNotEvaluated).Strategy()
+		Validate: func(p *admissionv1.MutatingAdmissionPolicy) field.ErrorList {
+			return append(validateMutatingPolicy(p), e.MutatingPolicy(p)...)
+		},
+	}.Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -78,13 +72,13 @@ func mutatingAdmissionPolicies() registry.Resource {
 }
 
 func validatingAdmissionPolicyBindings() registry.Resource {
-	strategy := warnOnWrite(declare.Rules[*admissionv1.ValidatingAdmissionPolicyBinding]{
+	strategy := declare.Rules[*admissionv1.ValidatingAdmissionPolicyBinding]{
 		SetDefaults: func(b *admissionv1.ValidatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) },
 		Validate: func(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
 			errs := validateBinding(b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources)
 			return append(errs, validateActions(b.Spec.ValidationActions, field.NewPath("spec", "validationActions"))...)
 		},
-	}, policiesNotEvaluated).Strategy()
+	}.Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -102,12 +96,12 @@ func validatingAdmissionPolicyBindings() registry.Resource {
 }
 
 func mutatingAdmissionPolicyBindings() registry.Resource {
-	strategy := warnOnWrite(declare.Rules[*admissionv1.MutatingAdmissionPolicyBinding]{
+	strategy := declare.Rules[*admissionv1.MutatingAdmissionPolicyBinding]{
 		SetDefaults: func(b *admissionv1.MutatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) },
 		Validate: func(b *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
 			return validateBinding(b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources)
 		},
-	}, policiesNotEvaluated).Strategy()
+	}.Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,13 +39,23 @@ func validateValidatingPolicy(p *admissionv1.ValidatingAdmissionPolicy) field.Er
 	for i, v := range p.Spec.Validations {
 		at := spec.Child("validations").Index(i)
 		errs = append(errs, validateExpression(v.Expression, at.Child("expression"))...)
+		errs = append(errs, validateMessage(v.Message, at.Child("message"))...)
+		if v.MessageExpression != "" && strings.TrimSpace(v.MessageExpression) == "" {
+			errs = append(errs, field.Invalid(at.Child("messageExpression"), v.MessageExpression, "must be non-empty if specified"))
+		}
 		errs = append(errs, declare.OneOf(v.Reason, at.Child("reason"), metav1.StatusReasonForbidden, metav1.StatusReasonInvalid,
 			metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonUnauthorized)...)
+	}
+	if n := len(p.Spec.AuditAnnotations); n > maxAuditAnnotations {
+		errs = append(errs, field.Invalid(spec.Child("auditAnnotations"), n, fmt.Sprintf("must not have more than %d auditAnnotations", maxAuditAnnotations)))
 	}
 	seen := make(map[string]bool)
 	for i, a := range p.Spec.AuditAnnotations {
 		at := spec.Child("auditAnnotations").Index(i)
 		errs = append(errs, validateExpression(a.ValueExpression, at.Child("valueExpression"))...)
+		if len(a.ValueExpression) > maxValueExpression {
+			errs = append(errs, field.TooLong(at.Child("valueExpression"), a.ValueExpression, maxValueExpression))
+		}
 		errs = append(errs, declare.Invalid(validation.IsQualifiedName(p.Name+"/"+a.Key), at.Child("key"), a.Key)...)
 		if seen[a.Key] {
 			errs = append(errs, field.Duplicate(at.Child("key"), a.Key))
@@ -52,6 +63,21 @@ func validateValidatingPolicy(p *admissionv1.ValidatingAdmissionPolicy) field.Er
 		seen[a.Key] = true
 	}
 	return errs
+}
+
+const (
+	maxAuditAnnotations = 20
+	maxValueExpression  = 5 << 10
+)
+
+func validateMessage(message string, path *field.Path) field.ErrorList {
+	switch trimmed := strings.TrimSpace(message); {
+	case message != "" && trimmed == "":
+		return field.ErrorList{field.Invalid(path, message, "message must be non-empty if specified")}
+	case strings.ContainsAny(trimmed, "\r\n"):
+		return field.ErrorList{field.Invalid(path, message, "message must not contain line breaks")}
+	}
+	return nil
 }
 
 func validateMutatingPolicy(p *admissionv1.MutatingAdmissionPolicy) field.ErrorList {

@@ -55,9 +55,12 @@ func (s *Server) addControllers(cfg Config, a authorizer.Authorizer) error {
 // everywhere is what each replica runs: indexes of what is stored, and what replicas make the same of.
 func (s *Server) everywhere(cfg Config) []runner {
 	runners := []runner{
-		{"start-namespace-lifecycle-index", s.lifecycle.Run},
+		{"start-namespace-lifecycle-index", s.admissions.lifecycle.Run},
 		{"start-service-index", s.services.Run},
-		{"start-resource-quota-index", s.quotas.Run},
+		{"start-admission-hooks-index", func(ctx context.Context, started func()) error {
+			return s.admissions.hooks.Run(ctx, s.stores.hookStores(), started)
+		}},
+		{"start-resource-quota-index", s.admissions.quotas.Run},
 		{"start-system-namespaces-controller", s.namespaces.Run},
 	}
 	if cfg.Trust != nil { // each replica adds the authorities that it trusts
@@ -80,7 +83,7 @@ func (s *Server) once(cfg Config, a authorizer.Authorizer) []runner {
 		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
-		{"start-resource-quota-controller", quota.NewUsage(s.quotas, s.stores.quotas, s.stores.namespaced()).Run},
+		{"start-resource-quota-controller", quota.NewUsage(s.admissions.quotas, s.stores.quotas, s.stores.namespaced()).Run},
 		{"start-kube-apiserver-identity-lease-garbage-collector", (&identityLeaseCleaner{s.stores.leases, time.Now}).Run},
 		{"start-certificate-approver", certificates.NewApprover(s.stores.certificates, a).Run},
 		{"start-certificate-cleaner", certificates.NewCleaner(s.stores.certificates).Run},

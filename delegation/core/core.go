@@ -18,8 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/admission"
 	"github.com/portico-api/portico/delegation/core/certificates"
-	"github.com/portico-api/portico/delegation/core/quota"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/registry/fieldtypes"
 	"github.com/portico-api/portico/handler/authorization"
@@ -31,7 +31,7 @@ const name = "kube-apiserver"
 // Config is what the unit needs beyond what all units share.
 type Config struct {
 	// Registry is the store and the scheme (NewScheme); its Admission and Types are not looked at: the
-	// unit brings the namespace lifecycle, and knows its kinds.
+	// unit brings its own, and knows its kinds.
 	Registry registry.Config
 	// RBAC is fed from the stored roles and bindings; nil when something else authorizes.
 	RBAC *authorization.RBAC
@@ -57,6 +57,8 @@ type Config struct {
 	// SubscribeNamespacedContent has on called when some of it can be emptied that could not be, or
 	// need not be any more. It is called once the unit runs; nil leaves it to the periodic look.
 	SubscribeNamespacedContent func(on func())
+	// ServiceAddresses is where webhooks are that are behind services; nil reaches none.
+	ServiceAddresses admission.Addresses
 	// WorkloadAPIs adds the kinds of pods and what they need, as data; the scheme must know them (workload.AddToScheme).
 	WorkloadAPIs bool
 	// DisableGarbageCollection leaves objects whose owners are gone, and those whose deletion waits for their
@@ -74,9 +76,7 @@ type Server struct {
 
 	stores     *stores
 	services   *Services
-	lifecycle  *NamespaceLifecycle
-	quotas     *quota.Admission
-	admission  registry.Admission
+	admissions *admissions
 	namespaces *systemNamespaces
 }
 
@@ -97,33 +97,26 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	}
 
 	cfg.Registry.Types = fieldtypes.New(cfg.Registry.Scheme, cfg.fieldTypes())
-	guard := newNamespaceGuard()
+	var opened *stores // asked for from the first request on
+	admissions := newAdmissions(cfg, generic, func() *stores { return opened })
 	namespaceConfig := cfg.Registry
-	namespaceConfig.Admission = guard
+	namespaceConfig.Admission = admissions.namespaces
+	cfg.Registry.Admission = admissions.others
 	namespaces, err := registry.New(ctx, namespaceConfig, namespaces())
 	if err != nil {
 		return nil, fmt.Errorf("opening namespaces: %w", err)
 	}
-	lifecycle := newNamespaceLifecycle(namespaces, guard)
-	var opened *stores // the quotas among them are asked for from the first request on
-	quotas := quota.NewAdmission(func() *registry.Store { return opened.quotas })
-	admission := registry.Chain{
-		lifecycle,
-		cfg.podAdmission(func() *registry.Store { return opened.serviceAccounts }),
-		certificates.NewGuard(generic.Authorizer),
-		quotas, // last: what another refuses is not charged
-	}
-	cfg.Registry.Admission = admission
-	if opened, err = openStores(ctx, cfg, namespaces); err != nil {
+	if opened, err = openStores(ctx, cfg, namespaces, admissions.hooks.Expressions()); err != nil {
 		return nil, err
+	}
+	if err := admissions.hooks.Load(ctx, opened.hookStores()); err != nil {
+		return nil, fmt.Errorf("reading webhooks and policies: %w", err)
 	}
 	s := &Server{
 		GenericAPIServer: unit,
 		stores:           opened,
 		services:         newServices(opened.services, opened.endpointSlices, opened.endpoints),
-		quotas:           quotas,
-		lifecycle:        lifecycle,
-		admission:        admission,
+		admissions:       admissions,
 		namespaces:       newSystemNamespaces(namespaces),
 	}
 	if err := s.installGroups(cfg, generic); err != nil {
@@ -142,7 +135,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 func (s *Server) Services() *Services { return s.services }
 
 // Admission is what every resource of this unit but namespaces is asked by, for resources of other units.
-func (s *Server) Admission() registry.Admission { return s.admission }
+func (s *Server) Admission() registry.Admission { return s.admissions.others }
 
 // installGroups installs the groups in the order in which discovery lists them (contract 8.1).
 func (s *Server) installGroups(cfg Config, generic *delegation.Config) error {

@@ -6,7 +6,6 @@
 // names, its rules, its table. Behind the API run the controllers that keep its objects in order;
 // they read the caches of this process and write through the registry, like any client.
 //
-// Admission webhooks and policies, and flow schemas, are stored for the extension API servers that
-// follow them. This version does not call or evaluate them itself; whoever writes a webhook
-// or a policy is told so in a Warning header.
+// Who is asked before one of them is stored is in admission.go: the controllers of this package, and around
+// the hooks of package admission. Flow schemas are stored for the extension API servers that follow them.
 package core

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/portico-api/portico/delegation/admission"
 	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/core/quota"
@@ -15,12 +16,13 @@ import (
 
 // DeclaredResources are all declarations of this package by resource name.
 func DeclaredResources() map[string]registry.Resource {
+	expressions := admission.NewHooks(admission.Config{}).Expressions()
 	all := []registry.Resource{
 		namespaces(), configMaps(), secrets(), serviceAccounts(), services(), endpoints(), events(time.Hour),
 		certificates.Requests(), quota.ResourceQuotas(), quota.LimitRanges(), leases(), flowSchemas(), priorityLevelConfigurations(),
-		mutatingWebhookConfigurations(), validatingWebhookConfigurations(),
-		validatingAdmissionPolicies(), validatingAdmissionPolicyBindings(),
-		mutatingAdmissionPolicies(), mutatingAdmissionPolicyBindings(),
+		mutatingWebhookConfigurations(expressions), validatingWebhookConfigurations(expressions),
+		validatingAdmissionPolicies(expressions), validatingAdmissionPolicyBindings(),
+		mutatingAdmissionPolicies(expressions), mutatingAdmissionPolicyBindings(),
 		endpointSlices(),
 	}
 	byName := make(map[string]registry.Resource, len(all))
@@ -49,7 +51,7 @@ func NewServices(services, slices, endpoints Follower) *Services {
 // NewLifecycle is the admission of namespaces and of what lives in them, on other sources than a registry.
 func NewLifecycle(namespaces Follower, read func(context.Context, string) (*corev1.Namespace, error)) (registry.Admission, *NamespaceLifecycle) {
 	guard := newNamespaceGuard()
-	return guard, &NamespaceLifecycle{namespaces: namespaces, read: read, guard: guard}
+	return guard, &NamespaceLifecycle{namespaces: func() follower { return namespaces }, read: read, guard: guard}
 }
 
 // Know puts an active namespace into the index.

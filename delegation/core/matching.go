@@ -97,8 +97,7 @@ func validateResourcePatterns(patterns []string, path *field.Path) field.ErrorLi
 	return errs
 }
 
-// validateMatchConditions checks the shape of CEL conditions; expressions are compiled where they
-// are evaluated, which this version does not do.
+// validateMatchConditions checks the shape of conditions; what their expressions say, admission.Expressions does.
 func validateMatchConditions(conditions []admissionv1.MatchCondition, path *field.Path) field.ErrorList {
 	if len(conditions) > maxMatchConditions {
 		return field.ErrorList{field.TooMany(path, len(conditions), maxMatchConditions)}

@@ -74,17 +74,18 @@ func (g *namespaceGuard) doubt(name string) bool {
 // exist and must not be on its way out. It answers from an index, and from the store when the
 // index does not know better.
 type NamespaceLifecycle struct {
-	namespaces follower
+	namespaces func() follower
 	read       func(ctx context.Context, name string) (*corev1.Namespace, error)
 	guard      *namespaceGuard
 	ending     sync.Map // name → whether the namespace is terminating
 }
 
-func newNamespaceLifecycle(namespaces *registry.Store, guard *namespaceGuard) *NamespaceLifecycle {
+// newNamespaceLifecycle returns the admission that reads the namespaces that opened returns.
+func newNamespaceLifecycle(opened func() *registry.Store, guard *namespaceGuard) *NamespaceLifecycle {
 	return &NamespaceLifecycle{
-		namespaces: namespaces,
+		namespaces: func() follower { return opened() },
 		read: func(ctx context.Context, name string) (*corev1.Namespace, error) {
-			return registry.GetAs[*corev1.Namespace](ctx, namespaces, "", name)
+			return registry.GetAs[*corev1.Namespace](ctx, opened(), "", name)
 		},
 		guard: guard,
 	}
@@ -92,7 +93,7 @@ func newNamespaceLifecycle(namespaces *registry.Store, guard *namespaceGuard) *N
 
 // Run keeps the index until ctx ends.
 func (l *NamespaceLifecycle) Run(ctx context.Context, synced func()) error {
-	return l.namespaces.Follow(ctx, func(change registry.Change) {
+	return l.namespaces().Follow(ctx, func(change registry.Change) {
 		namespace := change.Object.(*corev1.Namespace)
 		if change.Deleted {
 			l.ending.Delete(namespace.Name)

@@ -303,16 +303,3 @@ func TestServicesAreIndexed(t *testing.T) {
 		t.Errorf("slices %+v", slices)
 	}
 }
-
-func TestPoliciesThatAreNotEvaluatedWarn(t *testing.T) {
-	u := start(t)
-	body := `{"metadata":{"name":"w"},"webhooks":[{"name":"a.example.com","sideEffects":"None","admissionReviewVersions":["v1"],"clientConfig":{"url":"https://example.com"}}]}`
-	response, err := http.Post(u.url+"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", "application/json", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if got := response.Header.Get("Warning"); response.StatusCode != http.StatusCreated || !strings.Contains(got, "does not call the webhooks") {
-		t.Errorf("status %d, warning %q", response.StatusCode, got)
-	}
-}

@@ -10,6 +10,7 @@ import (
 	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/admission"
 	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/core/quota"
 	"github.com/portico-api/portico/delegation/registry"
@@ -23,6 +24,9 @@ type stores struct {
 
 	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates, quotas, leases, pods, nodes *registry.Store
 
+	mutatingWebhooks, validatingWebhooks                                                   *registry.Store
+	mutatingPolicies, mutatingPolicyBindings, validatingPolicies, validatingPolicyBindings *registry.Store
+
 	rbac RBACStores
 }
 
@@ -32,7 +36,7 @@ type opened struct {
 }
 
 // openStores opens everything but namespaces, which the admission of the others reads.
-func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store) (*stores, error) {
+func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store, e *admission.Expressions) (*stores, error) {
 	s := &stores{namespaces: namespaceStore}
 	s.all = append(s.all, opened{namespaces(), namespaceStore})
 	resources := []registry.Resource{
@@ -40,28 +44,34 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store)
 		quota.ResourceQuotas(), quota.LimitRanges(), certificates.Requests(),
 		leases(),
 		flowSchemas(), priorityLevelConfigurations(),
-		mutatingWebhookConfigurations(), validatingWebhookConfigurations(),
-		validatingAdmissionPolicies(), validatingAdmissionPolicyBindings(),
-		mutatingAdmissionPolicies(), mutatingAdmissionPolicyBindings(),
+		mutatingWebhookConfigurations(e), validatingWebhookConfigurations(e),
+		validatingAdmissionPolicies(e), validatingAdmissionPolicyBindings(),
+		mutatingAdmissionPolicies(e), mutatingAdmissionPolicyBindings(),
 		endpointSlices(),
 	}
 	known := map[string]**registry.Store{
-		"configmaps":                 &s.configMaps,
-		"certificatesigningrequests": &s.certificates,
-		"leases":                     &s.leases,
-		"pods":                       &s.pods,
-		"nodes":                      &s.nodes,
-		"resourcequotas":             &s.quotas,
-		"secrets":                    &s.secrets,
-		"serviceaccounts":            &s.serviceAccounts,
-		"services":                   &s.services,
-		"endpoints":                  &s.endpoints,
-		"events":                     &s.events,
-		"endpointslices":             &s.endpointSlices,
-		"roles":                      &s.rbac.Roles,
-		"rolebindings":               &s.rbac.RoleBindings,
-		"clusterroles":               &s.rbac.ClusterRoles,
-		"clusterrolebindings":        &s.rbac.ClusterRoleBindings,
+		"configmaps":                        &s.configMaps,
+		"certificatesigningrequests":        &s.certificates,
+		"leases":                            &s.leases,
+		"pods":                              &s.pods,
+		"nodes":                             &s.nodes,
+		"resourcequotas":                    &s.quotas,
+		"secrets":                           &s.secrets,
+		"serviceaccounts":                   &s.serviceAccounts,
+		"services":                          &s.services,
+		"endpoints":                         &s.endpoints,
+		"events":                            &s.events,
+		"endpointslices":                    &s.endpointSlices,
+		"mutatingwebhookconfigurations":     &s.mutatingWebhooks,
+		"validatingwebhookconfigurations":   &s.validatingWebhooks,
+		"mutatingadmissionpolicies":         &s.mutatingPolicies,
+		"mutatingadmissionpolicybindings":   &s.mutatingPolicyBindings,
+		"validatingadmissionpolicies":       &s.validatingPolicies,
+		"validatingadmissionpolicybindings": &s.validatingPolicyBindings,
+		"roles":                             &s.rbac.Roles,
+		"rolebindings":                      &s.rbac.RoleBindings,
+		"clusterroles":                      &s.rbac.ClusterRoles,
+		"clusterrolebindings":               &s.rbac.ClusterRoleBindings,
 	}
 	for _, resource := range slices.Concat(resources, cfg.workloadResources(), RBACResources()) {
 		store, err := registry.New(ctx, cfg.Registry, resource)

@@ -47,8 +47,9 @@ const (
 // stored.
 type tokenRequests struct {
 	Tokens
-	accounts *registry.Store
-	objects  *tokenObjects
+	accounts  *registry.Store
+	objects   *tokenObjects
+	admission registry.Admission
 }
 
 // tokenResource is the subresource as the HTTP layer installs it.
@@ -59,7 +60,7 @@ func tokenResource(cfg Config, s *stores) *rest.Resource {
 		KindGroupVersion: authenticationv1.SchemeGroupVersion,
 		Name:             "token",
 		Namespaced:       true,
-		Storage:          &tokenRequests{Tokens: *cfg.Tokens, accounts: s.serviceAccounts, objects: newTokenObjects(s)},
+		Storage:          &tokenRequests{Tokens: *cfg.Tokens, accounts: s.serviceAccounts, objects: newTokenObjects(s), admission: cfg.Registry.Admission},
 		New:              func() runtime.Object { return &authenticationv1.TokenRequest{} },
 		Scheme:           cfg.Registry.Scheme,
 	}
@@ -78,7 +79,14 @@ func (t *tokenRequests) Create(ctx context.Context, namespace, name string, obj 
 	if err != nil {
 		return nil, err
 	}
+	ask := t.question(namespace, name, request, opts)
+	if err := t.admission.Admit(ctx, ask); err != nil {
+		return nil, err
+	}
 	if err := t.settle(request, name); err != nil {
+		return nil, err
+	}
+	if err := t.admission.Validate(ctx, ask); err != nil {
 		return nil, err
 	}
 	asked := serviceaccount.Request{
@@ -101,6 +109,26 @@ func (t *tokenRequests) Create(ctx context.Context, namespace, name string, obj 
 	}
 	request.Status = authenticationv1.TokenRequestStatus{Token: token, ExpirationTimestamp: metav1.NewTime(ends)}
 	return request, nil
+}
+
+// question is the request as admission sees it.
+func (t *tokenRequests) question(namespace, name string, request *authenticationv1.TokenRequest, opts *metav1.CreateOptions) *registry.Request {
+	if opts == nil {
+		opts = &metav1.CreateOptions{}
+	}
+	kind := authenticationv1.SchemeGroupVersion.WithKind("TokenRequest")
+	request.SetGroupVersionKind(kind)
+	return &registry.Request{
+		Operation:   registry.Create,
+		Resource:    corev1.SchemeGroupVersion.WithResource("serviceaccounts"),
+		Subresource: "token",
+		Kind:        kind,
+		Namespace:   namespace,
+		Name:        name,
+		Object:      request,
+		DryRun:      len(opts.DryRun) > 0,
+		Options:     registry.CreateOptions(opts),
+	}
 }
 
 // settle fills in what a request leaves out and refuses what cannot be.

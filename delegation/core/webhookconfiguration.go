@@ -1,7 +1,6 @@
 package core
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"net/url"
@@ -14,36 +13,22 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/portico-api/portico/delegation/admission"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/registry/declare"
-	"github.com/portico-api/portico/handler"
 )
 
-// A webhook that is believed to guard something and is never asked is worse than one that is
-// refused, so everyone who writes one of these kinds is told.
-const (
-	webhooksNotCalled    = "this version of Portico stores admission webhook configurations but does not call the webhooks"
-	policiesNotEvaluated = "this version of Portico stores admission policies and their bindings but does not evaluate them"
-)
-
-// warnOnWrite shows text to whoever creates or updates a T.
-func warnOnWrite[T runtime.Object](r declare.Rules[T], text string) declare.Rules[T] {
-	r.Create = func(ctx context.Context, _ T) { handler.AddWarning(ctx, text) }
-	r.Update = func(ctx context.Context, _, _ T) { handler.AddWarning(ctx, text) }
-	return r
-}
-
-func validatingWebhookConfigurations() registry.Resource {
-	strategy := warnOnWrite(declare.Rules[*admissionv1.ValidatingWebhookConfiguration]{
+func validatingWebhookConfigurations(e *admission.Expressions) registry.Resource {
+	strategy := declare.Rules[*admissionv1.ValidatingWebhookConfiguration]{
 		SetDefaults: func(c *admissionv1.ValidatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				defaultWebhook(validatingWebhook(&c.Webhooks[i]))
 			}
 		},
 		Validate: func(c *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
-			return validateWebhooks(len(c.Webhooks), func(i int) webhook { return validatingWebhook(&c.Webhooks[i]) })
+			return validateWebhooks(e, len(c.Webhooks), func(i int) webhook { return validatingWebhook(&c.Webhooks[i]) })
 		},
-	}, webhooksNotCalled).Strategy()
+	}.Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -60,8 +45,8 @@ func validatingWebhookConfigurations() registry.Resource {
 	}
 }
 
-func mutatingWebhookConfigurations() registry.Resource {
-	strategy := warnOnWrite(declare.Rules[*admissionv1.MutatingWebhookConfiguration]{
+func mutatingWebhookConfigurations(e *admission.Expressions) registry.Resource {
+	strategy := declare.Rules[*admissionv1.MutatingWebhookConfiguration]{
 		SetDefaults: func(c *admissionv1.MutatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				defaultWebhook(mutatingWebhook(&c.Webhooks[i]))
@@ -69,14 +54,14 @@ func mutatingWebhookConfigurations() registry.Resource {
 			}
 		},
 		Validate: func(c *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
-			errs := validateWebhooks(len(c.Webhooks), func(i int) webhook { return mutatingWebhook(&c.Webhooks[i]) })
+			errs := validateWebhooks(e, len(c.Webhooks), func(i int) webhook { return mutatingWebhook(&c.Webhooks[i]) })
 			for i := range c.Webhooks {
 				errs = append(errs, declare.OneOf(c.Webhooks[i].ReinvocationPolicy, field.NewPath("webhooks").Index(i).Child("reinvocationPolicy"),
 					admissionv1.NeverReinvocationPolicy, admissionv1.IfNeededReinvocationPolicy)...)
 			}
 			return errs
 		},
-	}, webhooksNotCalled).Strategy()
+	}.Strategy()
 	strategy.Generation = true
 	return registry.Resource{
 		GroupVersion: admissionv1.SchemeGroupVersion,
@@ -137,7 +122,7 @@ func defaultWebhook(w webhook) {
 	}
 }
 
-func validateWebhooks(n int, at func(int) webhook) field.ErrorList {
+func validateWebhooks(e *admission.Expressions, n int, at func(int) webhook) field.ErrorList {
 	var errs field.ErrorList
 	seen := make(map[string]bool)
 	for i := range n {
@@ -147,12 +132,12 @@ func validateWebhooks(n int, at func(int) webhook) field.ErrorList {
 			errs = append(errs, field.Duplicate(path.Child("name"), w.name))
 		}
 		seen[w.name] = true
-		errs = append(errs, validateWebhook(w, path)...)
+		errs = append(errs, validateWebhook(e, w, path)...)
 	}
 	return errs
 }
 
-func validateWebhook(w webhook, path *field.Path) field.ErrorList {
+func validateWebhook(e *admission.Expressions, w webhook, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range w.rules {
 		errs = append(errs, validateRule(&w.rules[i], path.Child("rules").Index(i))...)
@@ -170,7 +155,8 @@ func validateWebhook(w webhook, path *field.Path) field.ErrorList {
 	errs = append(errs, validateSelector(*w.objectSelector, path.Child("objectSelector"))...)
 	errs = append(errs, validateReviewVersions(w.reviewVersions, path.Child("admissionReviewVersions"))...)
 	errs = append(errs, validateClientConfig(w.clientConfig, path.Child("clientConfig"))...)
-	return append(errs, validateMatchConditions(w.matchConditions, path.Child("matchConditions"))...)
+	errs = append(errs, validateMatchConditions(w.matchConditions, path.Child("matchConditions"))...)
+	return append(errs, e.Conditions(w.matchConditions, path.Child("matchConditions"))...)
 }
 
 func validateReviewVersions(versions []string, path *field.Path) field.ErrorList {

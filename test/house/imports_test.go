@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 		"handler", "handler/rest", "handler/filters", "handler/discovery", "handler/openapi", "serving", "metrics",
 	},
 	"delegation/core": {
-		"delegation", "delegation/controller", "delegation/core/bootstraptokens", "delegation/core/certificates", "delegation/core/garbagecollection", "delegation/core/quota", "delegation/core/workload", "delegation/registry", "delegation/registry/declare", "delegation/registry/fieldtypes",
+		"delegation", "delegation/admission", "delegation/controller", "delegation/core/bootstraptokens", "delegation/core/certificates", "delegation/core/garbagecollection", "delegation/core/quota", "delegation/core/workload", "delegation/registry", "delegation/registry/declare", "delegation/registry/fieldtypes",
 		"handler", "handler/rest", "handler/authentication", "handler/authentication/serviceaccount", "handler/authorization",
 	},
 	"delegation/core/bootstraptokens":   {"delegation/controller", "delegation/registry"},
@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	// The registry implements the interface that the verbs declare, so it uses the types in it.
 	"delegation/registry":                   {"delegation/registry/fieldtypes", "delegation/storage", "handler", "handler/rest"},
 	"delegation/registry/declare":           {"delegation/registry", "handler/rest"},
+	"delegation/admission":                  {"delegation/controller", "delegation/registry", "handler", "handler/rest", "metrics"},
 	"delegation/storage":                    {"metrics"},
 	"handler":                               {"metrics"},
 	"handler/filters":                       {"handler", "metrics"},

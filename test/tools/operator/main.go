@@ -1,6 +1,7 @@
 // Command operator is a controller as people write them with controller-runtime: it is elected, reads from a cache, holds
 // objects with a finalizer, owns what it makes, and writes events. For every config map that is labelled garden=bed it
-// keeps a secret with the same data, and when the bed goes it leaves its name in a config map called graves.
+// keeps a secret with the same data, and when the bed goes it leaves its name in a config map called graves. Its webhooks
+// complete beds and judge them.
 package main
 
 import (
@@ -32,24 +33,37 @@ const (
 
 func main() {
 	ctrl.SetLogger(klog.Background())
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(1)
 	}
 }
 
-// run works in a namespace under a name until it is told to end.
-func run(namespace, name string) error {
+// run works in a namespace under a name until it is told to end. hooks are the port of webhooks and the folder with their
+// certificate; without them there are none.
+func run(namespace, name string, hooks []string) error {
 	lease, renew, retry := 3*time.Second, 2*time.Second, 500*time.Millisecond
-	mgr, err := ctrl.NewManager(ctrl.GetConfigOrDie(), ctrl.Options{
+	options := ctrl.Options{
 		Scheme:         clientgoscheme.Scheme,
 		Metrics:        metricsserver.Options{BindAddress: "0"},
 		Cache:          cache.Options{DefaultNamespaces: map[string]cache.Config{namespace: {}}},
 		LeaderElection: true, LeaderElectionID: "gardener.example.com", LeaderElectionNamespace: namespace, LeaderElectionReleaseOnCancel: true,
 		LeaseDuration: &lease, RenewDeadline: &renew, RetryPeriod: &retry,
-	})
+	}
+	var err error
+	if len(hooks) == 2 {
+		if options.WebhookServer, err = webhookServer(hooks[0], hooks[1]); err != nil {
+			return err
+		}
+	}
+	mgr, err := ctrl.NewManager(ctrl.GetConfigOrDie(), options)
 	if err != nil {
 		return err
+	}
+	if len(hooks) == 2 {
+		if err := serveWebhooks(mgr, name); err != nil {
+			return err
+		}
 	}
 	g := &gardener{Client: mgr.GetClient(), events: mgr.GetEventRecorder("example.com/gardener"), name: name}
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &corev1.Secret{}, "owner", owners); err != nil {
