@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -49,7 +50,7 @@ type Hooks struct {
 
 // declared is what was made of a stored object.
 type declared[T any] struct {
-	version string // of the object
+	version string // of what the object declares: its status may change
 	made    T
 }
 
@@ -160,7 +161,8 @@ type object interface {
 // sourceOf keeps in known what read makes of the objects of a store.
 func sourceOf[O object, T any](h *Hooks, store *registry.Store, known map[string]declared[T], read func(O) (T, error)) source {
 	note := func(o O) bool {
-		if known[o.GetName()].version == o.GetResourceVersion() {
+		version := fmt.Sprintf("%s/%d", o.GetUID(), o.GetGeneration())
+		if known[o.GetName()].version == version {
 			return false
 		}
 		made, err := read(o)
@@ -169,7 +171,7 @@ func sourceOf[O object, T any](h *Hooks, store *registry.Store, known map[string
 			delete(known, o.GetName())
 			return true
 		}
-		known[o.GetName()] = declared[T]{o.GetResourceVersion(), made}
+		known[o.GetName()] = declared[T]{version, made}
 		return true
 	}
 	return source{

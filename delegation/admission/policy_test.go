@@ -8,6 +8,7 @@ import (
 
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 const (
@@ -379,6 +380,60 @@ func TestExpressionsAreCheckedWhenTheyAreStored(t *testing.T) {
 		status := a.status()
 		if a.code != 422 || status.Details == nil || len(status.Details.Causes) != 1 || status.Details.Causes[0].Field != test.field || !strings.Contains(a.message(), test.want) {
 			t.Errorf("want %s: %s\ngot %d %+v", test.field, test.want, a.code, status)
+		}
+	}
+}
+
+// What does not fit the types of the kinds that a policy names is told in its status, and the policy is in force all the same.
+func TestPoliciesAreCheckedForTypes(t *testing.T) {
+	ns := namespace(t)
+	create(t, validatingPolicies, ns, registrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: ns},
+		Spec: registrationv1.ValidatingAdmissionPolicySpec{
+			ParamKind: &registrationv1.ParamKind{APIVersion: "v1", Kind: "Secret"},
+			MatchConstraints: &registrationv1.MatchResources{ResourceRules: []registrationv1.NamedRuleWithOperations{{
+				RuleWithOperations: registrationv1.RuleWithOperations{
+					Operations: []registrationv1.OperationType{registrationv1.Create},
+					Rule:       registrationv1.Rule{APIGroups: []string{"", "nothing.example"}, APIVersions: []string{"v1"}, Resources: []string{"configmaps", "services", "pods/*"}},
+				},
+			}}},
+			Variables: []registrationv1.Variable{{Name: "type", Expression: "object.spec.type"}},
+			Validations: []registrationv1.Validation{
+				{Expression: "has(object.metadata.labels) && object.metadata.name != params.type"},
+				{Expression: "object.data.size() > 1", MessageExpression: "'x ' + object.metadata.nme"},
+				{Expression: "variables.type == 17"},
+			},
+		},
+	})
+	var warnings []any
+	eventually(t, "the status", func() bool {
+		a := do(t, http.MethodGet, configurations+validatingPolicies+"/"+ns, nil)
+		seen, _, _ := unstructured.NestedInt64(a.object.Object, "status", "observedGeneration")
+		warnings, _, _ = unstructured.NestedSlice(a.object.Object, "status", "typeChecking", "expressionWarnings")
+		return seen == 1 && a.object.GetGeneration() == 1
+	})
+	type warning struct{ field, text string }
+	var got []warning
+	for _, w := range warnings {
+		w := w.(map[string]any)
+		got = append(got, warning{w["fieldRef"].(string), w["warning"].(string)})
+	}
+	want := []struct {
+		field string
+		texts []string
+	}{
+		{"spec.validations[1].expression", []string{"/v1, Kind=Service: ERROR: <input>:1:7: undefined field 'data'"}},
+		{"spec.validations[1].messageExpression", []string{"/v1, Kind=ConfigMap: ERROR: <input>:1:23: undefined field 'nme'", "/v1, Kind=Service: ERROR"}},
+		{"spec.validations[2].expression", []string{"/v1, Kind=Service: ERROR: <input>:1:16: found no matching overload for '_==_'"}},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("got %+v", got)
+	}
+	for i, w := range want {
+		for _, text := range w.texts {
+			if got[i].field != w.field || !strings.Contains(got[i].text, text) {
+				t.Errorf("got %+v, want %s: %s", got[i], w.field, text)
+			}
 		}
 	}
 }

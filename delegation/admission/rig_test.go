@@ -22,6 +22,7 @@ import (
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -175,7 +176,11 @@ func do(t *testing.T, method, path string, body any, header ...string) *answered
 	}
 	defer response.Body.Close()
 	a := &answered{code: response.StatusCode, object: &unstructured.Unstructured{}, warnings: response.Header.Values("Warning")}
-	if err := json.NewDecoder(response.Body).Decode(&a.object.Object); err != nil {
+	text, err := io.ReadAll(response.Body)
+	if err == nil {
+		err = utiljson.Unmarshal(text, &a.object.Object)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return a

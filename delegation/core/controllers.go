@@ -4,8 +4,7 @@ import (
 	"context"
 	"time"
 
-	"k8s.io/apiserver/pkg/authorization/authorizer"
-
+	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core/bootstraptokens"
 	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/core/quota"
@@ -37,8 +36,8 @@ func elected(by Leadership, r runner) runner {
 
 // addControllers adds what runs behind the API. Each reads the caches in this process; those that
 // write go through the registry like any client.
-func (s *Server) addControllers(cfg Config, a authorizer.Authorizer) error {
-	runners := append(s.everywhere(cfg), s.once(cfg, a)...)
+func (s *Server) addControllers(cfg Config, generic *delegation.Config) error {
+	runners := append(s.everywhere(cfg), s.once(cfg, generic)...)
 	for _, r := range runners {
 		if err := s.AddController(r.name, r.run); err != nil {
 			return err
@@ -78,14 +77,15 @@ func (s *Server) everywhere(cfg Config) []runner {
 }
 
 // once is what one replica runs for all.
-func (s *Server) once(cfg Config, a authorizer.Authorizer) []runner {
+func (s *Server) once(cfg Config, generic *delegation.Config) []runner {
 	runners := []runner{
 		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
 		{"start-resource-quota-controller", quota.NewUsage(s.admissions.quotas, s.stores.quotas, s.stores.namespaced()).Run},
+		{"start-validating-admission-policy-status-controller", (&policyTypes{s.stores.validatingPolicies, s.admissions.hooks, &kinds{s.stores, generic.OpenAPI.Document}}).Run},
 		{"start-kube-apiserver-identity-lease-garbage-collector", (&identityLeaseCleaner{s.stores.leases, time.Now}).Run},
-		{"start-certificate-approver", certificates.NewApprover(s.stores.certificates, a).Run},
+		{"start-certificate-approver", certificates.NewApprover(s.stores.certificates, generic.Authorizer).Run},
 		{"start-certificate-cleaner", certificates.NewCleaner(s.stores.certificates).Run},
 	}
 	if cfg.SigningAuthority != nil {

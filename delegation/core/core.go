@@ -125,7 +125,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	if cfg.Tokens != nil && cfg.Tokens.Documents != nil {
 		s.installTokenDocuments(cfg.Tokens.Documents)
 	}
-	if err := s.addControllers(cfg, generic.Authorizer); err != nil {
+	if err := s.addControllers(cfg, generic); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -51,6 +51,17 @@ func (s *Service) Remove(path string) {
 	s.changed()
 }
 
+// Document makes the document at path, for who reads it in this process; nil when there is none.
+func (s *Service) Document(path string) (*spec3.OpenAPI, error) {
+	s.mu.RLock()
+	found := s.documents[strings.Trim(path, "/")]
+	s.mu.RUnlock()
+	if found == nil {
+		return nil, nil
+	}
+	return found.build()
+}
+
 // changed forgets what was made of all documents; s is locked. They are not touched themselves.
 func (s *Service) changed() {
 	documents := maps.Clone(s.documents)
