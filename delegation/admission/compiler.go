@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"sync"
 
 	"github.com/google/cel-go/cel"
@@ -36,7 +37,7 @@ func newCompositedCompiler() (*plugincel.CompositedCompiler, error) {
 
 // with returns a compiler that knows variables. One without any is shared: it takes more memory than all expressions
 // of a policy.
-func (c *compiler) with(variables []registrationv1.Variable, given plugincel.OptionalVariableDeclarations, mode environment.Type) (*plugincel.CompositedCompiler, error) {
+func (c *compiler) with(variables []registrationv1.Variable, given plugincel.OptionalVariableDeclarations) (*plugincel.CompositedCompiler, error) {
 	if len(variables) == 0 {
 		return c.plain()
 	}
@@ -45,9 +46,24 @@ func (c *compiler) with(variables []registrationv1.Variable, given plugincel.Opt
 		return nil, err
 	}
 	for _, v := range variables {
-		own.CompileAndStoreVariable(variable(v), given, mode)
+		own.CompileAndStoreVariable(variable(v), given, environment.StoredExpressions)
 	}
 	return own, nil
+}
+
+// variablesOf makes contexts in which a policy's expressions find its variables; nil when it has none.
+func variablesOf(c *plugincel.CompositedCompiler, declared []registrationv1.Variable) func(context.Context) plugincel.CompositionContext {
+	if len(declared) == 0 {
+		return nil
+	}
+	return c.CreateContext
+}
+
+// forgetCompiler keeps nothing but the variables of a compiler that is a policy's own: what it compiles with is large.
+func forgetCompiler(c *plugincel.CompositedCompiler, declared []registrationv1.Variable) {
+	if len(declared) > 0 {
+		c.Compiler, c.ConditionCompiler, c.MutatingCompiler = nil, nil, nil
+	}
 }
 
 // expression is the text of one, and what it may result in.

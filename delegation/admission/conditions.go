@@ -18,19 +18,40 @@ import (
 type conditions struct {
 	name, kind string // "webhook" or "policy"
 	failOpen   bool
-	evaluator  func() (plugincel.ConditionEvaluator, error) // compiles at the first call
+	compiled   func() programs // at the first call
+	variables  func(context.Context) plugincel.CompositionContext
+}
+
+// programs are compiled expressions. One that is nil stands for an expression that there is not.
+type programs []*plugincel.CompilationResult
+
+func compileAll(c plugincel.Compiler, all []plugincel.ExpressionAccessor, given plugincel.OptionalVariableDeclarations) programs {
+	compiled := make(programs, len(all))
+	for i, e := range all {
+		if e != nil {
+			program := c.CompileCELExpression(e, given, environment.StoredExpressions)
+			compiled[i] = &program
+		}
+	}
+	return compiled
 }
 
 // newConditions returns those of a webhook.
 func newConditions(name, kind string, declared []registrationv1.MatchCondition, failOpen bool, c *compiler) *conditions {
-	return &conditions{name: name, kind: kind, failOpen: failOpen, evaluator: sync.OnceValues(func() (plugincel.ConditionEvaluator, error) {
-		given, compiler := plugincel.OptionalVariableDeclarations{HasAuthorizer: true}, c.webhook()
-		compiled := make([]plugincel.CompilationResult, len(declared))
-		for i := range declared {
-			compiled[i] = compiler.CompileCELExpression(truth(declared[i].Expression), given, environment.StoredExpressions)
-		}
-		return plugincel.NewCondition(compiled), nil
+	return &conditions{name: name, kind: kind, failOpen: failOpen, compiled: sync.OnceValue(func() programs {
+		return compileAll(c.webhook(), conditionExpressions(declared), plugincel.OptionalVariableDeclarations{HasAuthorizer: true})
 	})}
+}
+
+// policyConditions returns those of a policy, which its compiler knows the variables of; nil when there are none.
+func policyConditions(p *policy, declared []registrationv1.MatchCondition, c plugincel.Compiler, given plugincel.OptionalVariableDeclarations,
+	variables func(context.Context) plugincel.CompositionContext,
+) *conditions {
+	if len(declared) == 0 {
+		return nil
+	}
+	all := compileAll(c, conditionExpressions(declared), given)
+	return &conditions{name: p.name, kind: "policy", failOpen: p.failOpen, compiled: func() programs { return all }, variables: variables}
 }
 
 // met tells whether all conditions are true. One that is false decides, whatever is wrong with others; else what cannot
@@ -46,25 +67,19 @@ func (c *conditions) met(ctx context.Context, rv *review, form int, step string,
 }
 
 func (c *conditions) evaluate(ctx context.Context, rv *review, form int, params runtime.Object) (bool, error) {
-	evaluator, err := c.evaluator()
-	if err != nil {
-		return false, err
-	}
-	attributes, request, err := rv.evaluable(form)
-	if err != nil {
-		return false, err
-	}
-	given := plugincel.OptionalVariableBindings{VersionedParams: params, Authorizer: rv.hooks.cfg.Authorizer}
-	results, _, err := evaluator.ForInput(ctx, attributes, request, given, nil, celconfig.RuntimeCELCostBudgetMatchConditions)
+	e, err := rv.begin(ctx, form, c.variables, params, nil, celconfig.RuntimeCELCostBudgetMatchConditions)
 	if err != nil {
 		return false, err
 	}
 	var failures []error
-	for _, r := range results {
+	for _, p := range c.compiled() {
+		r, err := e.run(p)
 		switch {
-		case r.Error != nil:
-			failures = append(failures, r.Error)
-		case r.EvalResult == celtypes.False:
+		case err != nil:
+			return false, err
+		case r.err != nil:
+			failures = append(failures, r.err)
+		case r.value == celtypes.False:
 			return false, nil
 		}
 	}

@@ -69,17 +69,12 @@ func newMutatingPolicy(declared *registrationv1.MutatingAdmissionPolicy, c *comp
 func (p *mutatingPolicy) compile(c *compiler) (*mutators, error) {
 	const mode = environment.StoredExpressions
 	given := plugincel.OptionalVariableDeclarations{HasParams: p.params != nil, HasAuthorizer: true}
-	compiler, err := c.with(p.spec.Variables, given, mode)
+	compiler, err := c.with(p.spec.Variables, given)
 	if err != nil {
 		return nil, err
 	}
 	m := &mutators{variables: compiler.CreateContext}
-	if len(p.spec.MatchConditions) > 0 {
-		evaluator := compiler.CompileCondition(conditionExpressions(p.spec.MatchConditions), given, mode)
-		m.conditions = &conditions{name: p.name, kind: "policy", failOpen: p.failOpen, evaluator: func() (plugincel.ConditionEvaluator, error) {
-			return evaluator, nil
-		}}
-	}
+	m.conditions = policyConditions(&p.policy, p.spec.MatchConditions, compiler, given, variablesOf(compiler, p.spec.Variables))
 	given.HasPatchTypes = true
 	for i := range p.spec.Mutations {
 		switch declared := &p.spec.Mutations[i]; {
@@ -91,10 +86,7 @@ func (p *mutatingPolicy) compile(c *compiler) (*mutators, error) {
 			m.all = append(m.all, &configurationMerger{patch.NewApplyConfigurationPatcher(compiler.CompileMutatingEvaluator(text, given, mode))})
 		}
 	}
-	if len(p.spec.Variables) > 0 {
-		// It is needed for its variables only from now on, and what it compiles with is large.
-		compiler.Compiler, compiler.ConditionCompiler, compiler.MutatingCompiler = nil, nil, nil
-	}
+	forgetCompiler(compiler, p.spec.Variables)
 	return m, nil
 }
 

@@ -32,6 +32,7 @@ type review struct {
 	record    admission.Attributes
 	shown     []shownForm // one for each form
 	of        *corev1.Namespace
+	ofTree    any // the same for expressions
 	noneFound error
 }
 
@@ -43,6 +44,7 @@ type shownForm struct {
 
 	attributes *admission.VersionedAttributes // for expressions
 	request    *admissionv1.AdmissionRequest  // for expressions, which see the objects apart from it
+	names      *names
 }
 
 func newReview(ctx context.Context, hooks *Hooks, r *registry.Request) *review {
@@ -152,6 +154,43 @@ func (rv *review) evaluable(form int) (*admission.VersionedAttributes, *admissio
 	return s.attributes, s.request, nil
 }
 
+// namesOf are the values that all expressions about a form see, and the namespace for those that may.
+func (rv *review) namesOf(form int, namespace *corev1.Namespace) (names, error) {
+	s := &rv.shown[form]
+	if s.names == nil {
+		attributes, request, err := rv.evaluable(form)
+		if err != nil {
+			return names{}, err
+		}
+		n := &names{object: treeOf(attributes.VersionedObject), old: treeOf(attributes.VersionedOldObject)}
+		if n.request, err = runtime.DefaultUnstructuredConverter.ToUnstructured(request); err != nil {
+			return names{}, fmt.Errorf("preparing the request for expressions: %w", err)
+		}
+		s.names = n
+	}
+	n := *s.names
+	if namespace == nil {
+		return n, nil
+	}
+	if rv.ofTree == nil {
+		tree, err := runtime.DefaultUnstructuredConverter.ToUnstructured(plugincel.CreateNamespaceObject(namespace))
+		if err != nil {
+			return names{}, fmt.Errorf("preparing the namespace for expressions: %w", err)
+		}
+		rv.ofTree = tree
+	}
+	n.namespace = rv.ofTree
+	return n, nil
+}
+
+// treeOf is the content of a loosened object, and null where there is none.
+func treeOf(obj runtime.Object) any {
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		return u.Object
+	}
+	return nil
+}
+
 // loosened is obj as a tree, so that not every expression makes one anew.
 func loosened(obj runtime.Object) (runtime.Object, error) {
 	if obj == nil {
@@ -177,7 +216,7 @@ func (rv *review) change(form int, body []byte, strict bool) error {
 func (rv *review) forget() {
 	for i := range rv.shown {
 		s := &rv.shown[i]
-		s.made, s.object, s.json, s.attributes, s.request = false, nil, nil, nil, nil
+		s.made, s.object, s.json, s.attributes, s.request, s.names = false, nil, nil, nil, nil, nil
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	plugincel "k8s.io/apiserver/pkg/admission/plugin/cel"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	apiservercel "k8s.io/apiserver/pkg/cel"
-	"k8s.io/apiserver/pkg/cel/environment"
 )
 
 // validatingPolicy is a stored policy; its expressions are compiled when a write first needs them.
@@ -26,11 +25,11 @@ type validatingPolicy struct {
 	compiled func() (*validation, error)
 }
 
-// validation is the expressions of a policy as programs. messages are in the order of the validations.
+// validation is the expressions of a policy as programs. messages are in the order of the checks.
 type validation struct {
-	conditions                     *conditions
-	checks, messages, annotations  plugincel.ConditionEvaluator
-	saysMessages, makesAnnotations bool
+	conditions                    *conditions // nil when there are none
+	checks, messages, annotations programs
+	variables                     func(context.Context) plugincel.CompositionContext // nil when there are none
 }
 
 func newValidatingPolicy(declared *registrationv1.ValidatingAdmissionPolicy, c *compiler) *validatingPolicy {
@@ -41,34 +40,31 @@ func newValidatingPolicy(declared *registrationv1.ValidatingAdmissionPolicy, c *
 }
 
 func (p *validatingPolicy) compile(c *compiler) (*validation, error) {
-	const mode = environment.StoredExpressions
 	given := plugincel.OptionalVariableDeclarations{HasParams: p.params != nil, HasAuthorizer: true}
 	withoutAuthorizer := plugincel.OptionalVariableDeclarations{HasParams: p.params != nil}
-	compiler, err := c.with(p.spec.Variables, given, mode)
+	compiler, err := c.with(p.spec.Variables, given)
 	if err != nil {
 		return nil, err
 	}
-	v := &validation{}
 	checks, messages := make([]plugincel.ExpressionAccessor, len(p.spec.Validations)), make([]plugincel.ExpressionAccessor, len(p.spec.Validations))
 	for i, declared := range p.spec.Validations {
 		checks[i] = truth(declared.Expression)
 		if declared.MessageExpression != "" {
-			messages[i], v.saysMessages = message(declared.MessageExpression), true
+			messages[i] = message(declared.MessageExpression)
 		}
 	}
 	annotations := make([]plugincel.ExpressionAccessor, len(p.spec.AuditAnnotations))
 	for i, declared := range p.spec.AuditAnnotations {
-		annotations[i], v.makesAnnotations = annotation(declared.ValueExpression), true
+		annotations[i] = annotation(declared.ValueExpression)
 	}
-	v.checks = compiler.CompileCondition(checks, given, mode)
-	v.messages = compiler.CompileCondition(messages, withoutAuthorizer, mode)
-	v.annotations = compiler.CompileCondition(annotations, given, mode)
-	if len(p.spec.MatchConditions) > 0 {
-		evaluator := compiler.CompileCondition(conditionExpressions(p.spec.MatchConditions), given, mode)
-		v.conditions = &conditions{name: p.name, kind: "policy", failOpen: p.failOpen, evaluator: func() (plugincel.ConditionEvaluator, error) {
-			return evaluator, nil
-		}}
+	v := &validation{
+		checks:      compileAll(compiler, checks, given),
+		messages:    compileAll(compiler, messages, withoutAuthorizer),
+		annotations: compileAll(compiler, annotations, given),
+		variables:   variablesOf(compiler, p.spec.Variables),
 	}
+	v.conditions = policyConditions(&p.policy, p.spec.MatchConditions, compiler, given, v.variables)
+	forgetCompiler(compiler, p.spec.Variables)
 	return v, nil
 }
 
@@ -120,58 +116,48 @@ func (p *validatingPolicy) evaluate(ctx context.Context, rv *review, form int, p
 			return nil, nil
 		}
 	}
-	attributes, request, err := rv.evaluable(form)
+	e, err := rv.begin(ctx, form, v.variables, params, namespace, celconfig.RuntimeCELCostBudget)
 	if err != nil {
 		return []finding{p.failed(0, err, 0)}, nil
 	}
-	given := plugincel.OptionalVariableBindings{VersionedParams: params, Authorizer: rv.hooks.cfg.Authorizer}
-	shown := plugincel.CreateNamespaceObject(namespace)
-	results, left, err := v.checks.ForInput(ctx, attributes, request, given, shown, celconfig.RuntimeCELCostBudget)
-	if err != nil {
-		return []finding{p.failed(0, err, 0)}, nil
-	}
-	messages := sync.OnceValues(func() ([]plugincel.EvaluationResult, error) {
-		if !v.saysMessages {
-			return nil, nil
-		}
-		said, _, err := v.messages.ForInput(ctx, attributes, request, plugincel.OptionalVariableBindings{VersionedParams: params}, shown, left)
-		return said, err
-	})
-	findings := make([]finding, len(results))
-	for i, r := range results {
+	findings := make([]finding, len(v.checks))
+	for i, check := range v.checks {
+		r, err := e.run(check)
 		switch {
-		case r.Error != nil:
-			findings[i] = p.failed(i, r.Error, r.Elapsed)
-		case r.EvalResult == celtypes.True:
-			findings[i] = finding{index: i, problem: noProblem, took: r.Elapsed}
+		case err != nil:
+			return []finding{p.failed(i, err, r.took)}, nil
+		case r.err != nil:
+			findings[i] = p.failed(i, r.err, r.took)
+		case r.value == celtypes.True:
+			findings[i] = finding{index: i, problem: noProblem, took: r.took}
 		default:
-			findings[i] = p.denial(i, r.Elapsed, messages)
+			findings[i] = p.denial(i, r.took, v.messages[i], e)
 		}
 	}
-	if !v.makesAnnotations {
-		return findings, nil
-	}
-	values, _, err := v.annotations.ForInput(ctx, attributes, request, given, shown, celconfig.RuntimeCELCostBudget)
+	values, err := p.annotate(ctx, rv, form, v, params, namespace)
 	if err != nil {
 		return append(findings, p.failed(0, err, 0)), nil
 	}
-	return findings, p.annotate(values)
+	return findings, values
 }
 
 // denial is the finding of a validation that is not true. A message that cannot be made is left out, unless all there is
 // to spend was spent on it.
-func (p *validatingPolicy) denial(i int, took time.Duration, messages func() ([]plugincel.EvaluationResult, error)) finding {
+func (p *validatingPolicy) denial(i int, took time.Duration, text *plugincel.CompilationResult, e *evaluation) finding {
 	declared := &p.spec.Validations[i]
-	said, err := messages()
-	if errors.Is(err, apiservercel.ErrInternal) || errors.Is(err, apiservercel.ErrOutOfBudget) {
-		return p.failed(i, fmt.Errorf("failed messageExpression: %w", err), took)
+	var said result
+	if text != nil {
+		var err error
+		if said, err = e.run(text); err != nil {
+			return p.failed(i, fmt.Errorf("failed messageExpression: %w", err), took)
+		}
 	}
 	f := finding{index: i, denied: true, reason: metav1.StatusReasonInvalid, problem: noProblem, took: took}
 	if declared.Reason != nil {
 		f.reason = *declared.Reason
 	}
-	if i < len(said) && said[i].Error == nil && said[i].EvalResult != nil {
-		text, _ := said[i].EvalResult.Value().(string)
+	if said.value != nil {
+		text, _ := said.value.Value().(string)
 		if text = strings.TrimSpace(text); len(text) <= celconfig.MaxEvaluatedMessageExpressionSizeBytes && !strings.Contains(text, "\n") {
 			f.message = text
 		}
@@ -192,25 +178,36 @@ type auditAnnotation struct {
 	took       time.Duration
 }
 
-func (p *validatingPolicy) annotate(values []plugincel.EvaluationResult) []auditAnnotation {
+func (p *validatingPolicy) annotate(ctx context.Context, rv *review, form int, v *validation, params runtime.Object, namespace *corev1.Namespace) ([]auditAnnotation, error) {
+	if len(v.annotations) == 0 {
+		return nil, nil
+	}
+	e, err := rv.begin(ctx, form, v.variables, params, namespace, celconfig.RuntimeCELCostBudget)
+	if err != nil {
+		return nil, err
+	}
 	var all []auditAnnotation
-	for i, v := range values {
-		a := auditAnnotation{key: p.spec.AuditAnnotations[i].Key, err: v.Error, took: v.Elapsed}
+	for i, program := range v.annotations {
+		r, err := e.run(program)
+		if err != nil {
+			return nil, err
+		}
+		a := auditAnnotation{key: p.spec.AuditAnnotations[i].Key, err: r.err, took: r.took}
 		switch {
-		case v.Error != nil && p.failOpen:
+		case r.err != nil && p.failOpen:
 			continue
-		case v.Error != nil:
-		case v.EvalResult.Type() == celtypes.NullType:
-			continue
-		case v.EvalResult.Type() == celtypes.StringType:
-			if a.value = strings.TrimSpace(v.EvalResult.Value().(string)); a.value == "" {
+		case r.err != nil:
+		case r.value.Type() == celtypes.StringType:
+			if a.value = strings.TrimSpace(r.value.Value().(string)); a.value == "" {
 				continue
 			}
+		case r.value.Type() == celtypes.NullType:
+			continue
 		default:
 			a.err = fmt.Errorf("valueExpression '%v' resulted in unsupported return type: %v. Return type must be either string or null.",
-				p.spec.AuditAnnotations[i].ValueExpression, v.EvalResult.Type())
+				p.spec.AuditAnnotations[i].ValueExpression, r.value.Type())
 		}
 		all = append(all, a)
 	}
-	return all
+	return all, nil
 }
