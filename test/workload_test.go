@@ -90,3 +90,62 @@ func TestWorkloadsAreNotServedUnlessAskedFor(t *testing.T) {
 		}
 	}
 }
+
+const guardedPods = `apiVersion: v1
+kind: Node
+metadata: {name: n1}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: bounds}
+spec: {limits: [{type: Container, max: {cpu: "2"}, default: {cpu: 500m}}]}
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: usual}
+value: 7
+globalDefault: true
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: calm}
+spec: {minAvailable: 1, selector: {matchLabels: {app: guarded}}}
+`
+
+// What kube-apiserver does to pods before they are stored is done here, and a drain waits for what budgets allow.
+func TestPodsAreGuardedAsInACluster(t *testing.T) {
+	p := startPortico(t, "--workload-apis")
+	p.kubectlIn(t, guardedPods, "apply", "-f", "-")
+	eventually(t, "the service account is there", func() bool {
+		_, _, err := p.tryKubectl(t, "", "get", "serviceaccount", "default")
+		return err == nil
+	})
+	p.kubectl(t, "run", "one", "--image=nginx:1", "--labels=app=guarded", `--overrides={"spec":{"nodeName":"n1"}}`)
+	got := p.kubectl(t, "get", "pod", "one", "-o", "jsonpath={.spec.priority} {.spec.priorityClassName} {.spec.containers[0].resources.limits.cpu} {.spec.containers[0].resources.requests.cpu} {.metadata.annotations.kubernetes\\.io/limit-ranger}")
+	if want := "7 usual 500m 500m LimitRanger plugin set: cpu request for container one; cpu limit for container one"; got != want {
+		t.Errorf("the pod has %q, want %q", got, want)
+	}
+	_, errs, err := p.tryKubectl(t, "", "run", "two", "--image=nginx:1", `--overrides={"spec":{"containers":[{"name":"c","image":"i","resources":{"limits":{"cpu":"3"}}}]}}`)
+	if want := `pods "two" is forbidden: [maximum cpu usage per Container is 2, but limit is 3`; err == nil || !strings.Contains(errs, strings.TrimPrefix(want, `pods "two" is forbidden: [`)) {
+		t.Errorf("got %v %s, want %s", err, errs, want)
+	}
+	if got := p.kubectl(t, "get", "priorityclass", "-o", "jsonpath={.items[*].metadata.name}"); got != "system-cluster-critical system-node-critical usual" {
+		t.Errorf("priority classes are %s", got)
+	}
+
+	p.kubectl(t, "patch", "pod", "one", "--subresource=status", "-p", `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`)
+	drain := func() (string, error) {
+		_, errs, err := p.tryKubectl(t, "", "drain", "n1", "--force", "--timeout=2s")
+		return errs, err
+	}
+	if errs, err := drain(); err == nil || !strings.Contains(errs, "Cannot evict pod as it would violate the pod's disruption budget.") {
+		t.Errorf("got %v %s, want the drain to wait", err, errs)
+	}
+	p.kubectl(t, "patch", "pdb", "calm", "--subresource=status", "--type=merge", "-p", `{"status":{"observedGeneration":1,"disruptionsAllowed":1,"desiredHealthy":1,"currentHealthy":2,"expectedPods":2}}`)
+	if errs, err := drain(); err != nil {
+		t.Errorf("got %v %s", err, errs)
+	}
+	if got := p.kubectl(t, "get", "pdb", "calm", "-o", "jsonpath={.status.disruptionsAllowed} {.status.conditions[0].reason}"); got != "0 InsufficientPods" {
+		t.Errorf("the budget has %q", got)
+	}
+}

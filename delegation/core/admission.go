@@ -47,11 +47,10 @@ func newAdmissions(cfg Config, generic *delegation.Config, opened func() *stores
 	}
 	a.namespaces = admission.NewChain(a.hooks, generic.Metrics.Admission, nil, []admission.Link{{Name: "NamespaceLifecycle", Admission: guard}})
 	first := []admission.Link{{Name: "NamespaceLifecycle", Admission: a.lifecycle}}
-	if pods := cfg.podAdmission(func() *registry.Store { return opened().serviceAccounts }); pods != nil {
-		first = append(first, admission.Link{Name: "ServiceAccount", Admission: pods})
-	}
-	first = append(first, admission.Link{Name: "AdmissionPolicyParams", Admission: a.hooks.ParamGuard()})
-	first = append(first, admission.Link{Name: "CertificateApproval", Admission: certificates.NewGuard(generic.Authorizer)})
+	first = append(first, cfg.workloadAdmission(opened)...)
+	first = append(first,
+		admission.Link{Name: "AdmissionPolicyParams", Admission: a.hooks.ParamGuard()},
+		admission.Link{Name: "CertificateApproval", Admission: certificates.NewGuard(generic.Authorizer)})
 	a.others = admission.NewChain(a.hooks, generic.Metrics.Admission, first, []admission.Link{{Name: "ResourceQuota", Admission: a.quotas}})
 	return a
 }

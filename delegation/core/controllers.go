@@ -43,6 +43,14 @@ func (s *Server) addControllers(cfg Config, generic *delegation.Config) error {
 			return err
 		}
 	}
+	if s.stores.priorityClasses != nil {
+		err := s.AddPostStartHook("scheduling/bootstrap-system-priority-classes", func(ctx context.Context) error {
+			return bootstrapPriorityClasses(ctx, s.stores.priorityClasses)
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return s.AddPostStartHook("rbac/bootstrap-roles", func(ctx context.Context) error {
 		if err := s.namespaces.wait(ctx); err != nil {
 			return err

@@ -22,7 +22,9 @@ import (
 type stores struct {
 	all []opened
 
-	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates, quotas, leases, pods, nodes *registry.Store
+	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates, quotas, limitRanges, leases *registry.Store
+
+	pods, nodes, priorityClasses, storageClasses, ingressClasses, budgets *registry.Store // nil without workloads
 
 	mutatingWebhooks, validatingWebhooks                                                   *registry.Store
 	mutatingPolicies, mutatingPolicyBindings, validatingPolicies, validatingPolicyBindings *registry.Store
@@ -56,6 +58,11 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store,
 		"pods":                              &s.pods,
 		"nodes":                             &s.nodes,
 		"resourcequotas":                    &s.quotas,
+		"limitranges":                       &s.limitRanges,
+		"priorityclasses":                   &s.priorityClasses,
+		"storageclasses":                    &s.storageClasses,
+		"ingressclasses":                    &s.ingressClasses,
+		"poddisruptionbudgets":              &s.budgets,
 		"secrets":                           &s.secrets,
 		"serviceaccounts":                   &s.serviceAccounts,
 		"services":                          &s.services,
@@ -117,7 +124,7 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 			accounts.Subresources = append(accounts.Subresources, tokenResource(cfg, s))
 			resources = append(resources, accounts)
 		default:
-			resources = append(resources, workloadRest(o, cfg.Registry.Scheme))
+			resources = append(resources, s.workloadRest(o, cfg.Registry.Scheme))
 		}
 	}
 	resources = append(resources, GuardRBAC(s.rbac, generic.Authorizer, cfg.Rules)...)

@@ -47,9 +47,8 @@ const (
 // stored.
 type tokenRequests struct {
 	Tokens
-	accounts  *registry.Store
-	objects   *tokenObjects
-	admission registry.Admission
+	accounts *registry.Store
+	objects  *tokenObjects
 }
 
 // tokenResource is the subresource as the HTTP layer installs it.
@@ -60,7 +59,7 @@ func tokenResource(cfg Config, s *stores) *rest.Resource {
 		KindGroupVersion: authenticationv1.SchemeGroupVersion,
 		Name:             "token",
 		Namespaced:       true,
-		Storage:          &tokenRequests{Tokens: *cfg.Tokens, accounts: s.serviceAccounts, objects: newTokenObjects(s), admission: cfg.Registry.Admission},
+		Storage:          &tokenRequests{Tokens: *cfg.Tokens, accounts: s.serviceAccounts, objects: newTokenObjects(s)},
 		New:              func() runtime.Object { return &authenticationv1.TokenRequest{} },
 		Scheme:           cfg.Registry.Scheme,
 	}
@@ -79,14 +78,14 @@ func (t *tokenRequests) Create(ctx context.Context, namespace, name string, obj 
 	if err != nil {
 		return nil, err
 	}
-	ask := t.question(namespace, name, request, opts)
-	if err := t.admission.Admit(ctx, ask); err != nil {
+	ask := t.accounts.SubresourceCreation("token", authenticationv1.SchemeGroupVersion.WithKind("TokenRequest"), namespace, name, request, opts)
+	if err := ask.Admit(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.settle(request, name); err != nil {
 		return nil, err
 	}
-	if err := t.admission.Validate(ctx, ask); err != nil {
+	if err := ask.Validate(ctx); err != nil {
 		return nil, err
 	}
 	asked := serviceaccount.Request{
@@ -109,26 +108,6 @@ func (t *tokenRequests) Create(ctx context.Context, namespace, name string, obj 
 	}
 	request.Status = authenticationv1.TokenRequestStatus{Token: token, ExpirationTimestamp: metav1.NewTime(ends)}
 	return request, nil
-}
-
-// question is the request as admission sees it.
-func (t *tokenRequests) question(namespace, name string, request *authenticationv1.TokenRequest, opts *metav1.CreateOptions) *registry.Request {
-	if opts == nil {
-		opts = &metav1.CreateOptions{}
-	}
-	kind := authenticationv1.SchemeGroupVersion.WithKind("TokenRequest")
-	request.SetGroupVersionKind(kind)
-	return &registry.Request{
-		Operation:   registry.Create,
-		Resource:    corev1.SchemeGroupVersion.WithResource("serviceaccounts"),
-		Subresource: "token",
-		Kind:        kind,
-		Namespace:   namespace,
-		Name:        name,
-		Object:      request,
-		DryRun:      len(opts.DryRun) > 0,
-		Options:     registry.CreateOptions(opts),
-	}
 }
 
 // settle fills in what a request leaves out and refuses what cannot be.

@@ -2,12 +2,18 @@ package core
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/structured-merge-diff/v6/schema"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/admission"
 	"github.com/portico-api/portico/delegation/core/workload"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/registry/fieldtypes"
@@ -33,23 +39,47 @@ func (c *Config) workloadResources() []registry.Resource {
 	return workload.Resources()
 }
 
-// podAdmission gives pods their service accounts, which are read from the stores that opened returns: those are made after
-// it, because they ask it.
-func (c *Config) podAdmission(opened func() *registry.Store) registry.Chain {
+// workloadAdmission is who is asked about workloads besides, in the order that kube-apiserver has. The stores are those that
+// opened returns: they are made after it, because they ask it.
+func (c *Config) workloadAdmission(opened func() *stores) []admission.Link {
 	if !c.WorkloadAPIs {
 		return nil
 	}
-	return registry.Chain{&workload.Accounts{Read: func(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
-		return registry.GetAs[*corev1.ServiceAccount](ctx, opened(), namespace, name)
-	}}}
+	return []admission.Link{
+		{Name: "LimitRanger", Admission: &workload.Limits{Ranges: func(ctx context.Context, namespace string) ([]*corev1.LimitRange, error) {
+			return registry.ListAs[*corev1.LimitRange](ctx, opened().limitRanges, namespace)
+		}}},
+		{Name: "ServiceAccount", Admission: &workload.Accounts{Read: func(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+			return registry.GetAs[*corev1.ServiceAccount](ctx, opened().serviceAccounts, namespace, name)
+		}}},
+		{Name: "Priority", Admission: &workload.Priorities{Classes: func(ctx context.Context) ([]*schedulingv1.PriorityClass, error) {
+			return registry.ListAs[*schedulingv1.PriorityClass](ctx, opened().priorityClasses, "")
+		}}},
+		{Name: "DefaultStorageClass", Admission: &workload.StorageClasses{Classes: func(ctx context.Context) ([]*storagev1.StorageClass, error) {
+			return registry.ListAs[*storagev1.StorageClass](ctx, opened().storageClasses, "")
+		}}},
+		{Name: "DefaultIngressClass", Admission: &workload.IngressClasses{Classes: func(ctx context.Context) ([]*networkingv1.IngressClass, error) {
+			return registry.ListAs[*networkingv1.IngressClass](ctx, opened().ingressClasses, "")
+		}}},
+	}
+}
+
+// bootstrapPriorityClasses makes the classes that every cluster has, where they are missing.
+func bootstrapPriorityClasses(ctx context.Context, classes *registry.Store) error {
+	for _, class := range workload.SystemPriorityClasses() {
+		if _, err := registry.CreateAs(ctx, classes, "", class); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("making priority class %s: %w", class.Name, err)
+		}
+	}
+	return nil
 }
 
 // workloadRest is a store as clients may use it.
-func workloadRest(o opened, scheme *runtime.Scheme) *rest.Resource {
+func (s *stores) workloadRest(o opened, scheme *runtime.Scheme) *rest.Resource {
 	if o.resource.GroupVersion == corev1.SchemeGroupVersion {
 		switch o.resource.Name {
 		case "pods":
-			return workload.PodResource(o.store, scheme)
+			return workload.PodResource(o.store, s.budgets, scheme)
 		case "nodes":
 			return workload.NodeResource(o.store, scheme)
 		}

@@ -70,11 +70,6 @@ func (s *Store) request(ctx context.Context, op Operation, subresource string, o
 	}
 }
 
-// CreateOptions are the options of a create, for a request that no store makes.
-func CreateOptions(opts *metav1.CreateOptions) func() runtime.Object {
-	return func() runtime.Object { return options(opts.DeepCopy(), "CreateOptions") }
-}
-
 // options says which kind the options of a write are; they are shown to others.
 func options[O runtime.Object](o O, kind string) runtime.Object {
 	o.GetObjectKind().SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind(kind))

@@ -47,7 +47,7 @@ type writing struct {
 
 // createOptions and updateOptions are w as a client says it.
 func (w writing) createOptions() runtime.Object {
-	return CreateOptions(&metav1.CreateOptions{FieldManager: w.manager, FieldValidation: w.validation, DryRun: w.dryRunOption()})()
+	return options(&metav1.CreateOptions{FieldManager: w.manager, FieldValidation: w.validation, DryRun: w.dryRunOption()}, "CreateOptions")
 }
 
 func (w writing) updateOptions() runtime.Object {

@@ -70,7 +70,7 @@ func (s *Store) statusDoor() door {
 
 // subresourceDoor opens a door for sub.
 func (s *Store) subresourceDoor(sub Subresource) door {
-	return door{subresource: sub.Name, prepare: sub.Prepare, validate: sub.Validate, fields: s.newFieldManager(sub.Name, nil)}
+	return door{subresource: sub.Name, prepare: sub.Prepare, validate: sub.Validate, fields: s.newFieldManager(sub.Name, nil), admitted: sub.Admitted}
 }
 
 // applier is what the HTTP layer applies configurations with; nil when that cannot be done.
@@ -114,6 +114,8 @@ type Subresource struct {
 	Validate func(ctx context.Context, obj, old runtime.Object) field.ErrorList
 	// Readable adds get and patch to update.
 	Readable bool
+	// Admitted: whoever writes by it has asked admission, about something else than the whole object.
+	Admitted bool
 }
 
 // Subresource returns sub as the HTTP layer installs it, to be appended to Rest().Subresources.

@@ -12,9 +12,10 @@ import (
 	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
-// LimitRanges declares limitranges. They bound what pods and claims ask for, so without these they are kept and change nothing.
+// LimitRanges declares limitranges. They bound what pods and claims ask for: package workload holds those to them, and without
+// pods they are kept and change nothing.
 func LimitRanges() registry.Resource {
-	strategy := declare.Rules[*corev1.LimitRange]{Validate: validateLimitRange}.Strategy()
+	strategy := declare.Rules[*corev1.LimitRange]{SetDefaults: defaultLimitRange, Validate: validateLimitRange}.Strategy()
 	strategy.AllowUnconditionalUpdate, strategy.AllowCreateOnUpdate = true, true
 	return registry.Resource{
 		GroupVersion: corev1.SchemeGroupVersion,
@@ -27,6 +28,32 @@ func LimitRanges() registry.Resource {
 		NewList:      func() runtime.Object { return &corev1.LimitRangeList{} },
 		Strategy:     strategy,
 	}
+}
+
+// defaultLimitRange completes what containers get who do not say: the limit is the most there is, what is asked for the limit, or
+// the least there is.
+func defaultLimitRange(l *corev1.LimitRange) {
+	for i := range l.Spec.Limits {
+		item := &l.Spec.Limits[i]
+		if item.Type != corev1.LimitTypeContainer {
+			continue
+		}
+		item.Default = completed(item.Default, item.Max)
+		item.DefaultRequest = completed(completed(item.DefaultRequest, item.Default), item.Min)
+	}
+}
+
+// completed is list with what it lacks from another.
+func completed(list, from corev1.ResourceList) corev1.ResourceList {
+	if list == nil {
+		list = corev1.ResourceList{}
+	}
+	for name, amount := range from {
+		if _, ok := list[name]; !ok {
+			list[name] = amount.DeepCopy()
+		}
+	}
+	return list
 }
 
 // validateLimitRange: for each resource min ≤ defaultRequest ≤ default ≤ max.

@@ -18,7 +18,7 @@ import (
 )
 
 // PodResource is pods as the HTTP layer installs them. What needs a pod that runs answers that none does.
-func PodResource(pods *registry.Store, scheme *runtime.Scheme) *rest.Resource {
+func PodResource(pods, budgets *registry.Store, scheme *runtime.Scheme) *rest.Resource {
 	r := pods.Rest()
 	r.Subresources = append(r.Subresources,
 		pods.Subresource(ephemeralContainers()),
@@ -29,7 +29,7 @@ func PodResource(pods *registry.Store, scheme *runtime.Scheme) *rest.Resource {
 		},
 		&rest.Resource{
 			GroupVersion: corev1.SchemeGroupVersion, Kind: "Eviction", KindGroupVersion: policyv1.SchemeGroupVersion, Name: "eviction", Namespaced: true, Scheme: scheme,
-			New: func() runtime.Object { return &policyv1.Eviction{} }, Storage: &evictions{pods},
+			New: func() runtime.Object { return &policyv1.Eviction{} }, Storage: &evictions{pods, budgets},
 		})
 	for _, verb := range []struct {
 		name string
@@ -102,6 +102,13 @@ func (b *bindings) Create(ctx context.Context, namespace, name string, obj runti
 	if len(errs) > 0 {
 		return nil, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Binding").GroupKind(), name, errs)
 	}
+	ask := b.pods.SubresourceCreation("binding", corev1.SchemeGroupVersion.WithKind("Binding"), namespace, name, binding, opts)
+	if err := ask.Admit(ctx); err != nil {
+		return nil, err
+	}
+	if err := ask.Validate(ctx); err != nil {
+		return nil, err
+	}
 	bind := func(_ context.Context, current runtime.Object) (runtime.Object, error) {
 		return bound(current.(*corev1.Pod), binding)
 	}
@@ -109,7 +116,12 @@ func (b *bindings) Create(ctx context.Context, namespace, name string, obj runti
 	if _, _, err := sub.Update(ctx, namespace, name, bind, dryRunOf(opts)); err != nil {
 		return nil, err
 	}
-	return &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess, Code: http.StatusCreated}, nil
+	return created(), nil
+}
+
+// created is what is said of a create that makes no object.
+func created() *metav1.Status {
+	return &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess, Code: http.StatusCreated}
 }
 
 // bound is a pod that has got its node. That is settled once.
@@ -142,9 +154,9 @@ type updater interface {
 	Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error)
 }
 
-// doorOf is a way to write all of a pod, under the name of a subresource.
+// doorOf is a way to write all of a pod, under the name of a subresource, when admission has been asked.
 func doorOf(pods *registry.Store, name string) updater {
-	return pods.Subresource(registry.Subresource{Name: name}).Storage.(updater)
+	return pods.Subresource(registry.Subresource{Name: name, Admitted: true}).Storage.(updater)
 }
 
 func dryRunOf(opts *metav1.CreateOptions) *rest.UpdateOptions {
@@ -153,30 +165,6 @@ func dryRunOf(opts *metav1.CreateOptions) *rest.UpdateOptions {
 		u.DryRun, u.FieldManager = opts.DryRun, opts.FieldManager
 	}
 	return u
-}
-
-// evictions delete pods. Budgets are data here, as their pods are: nobody counts who is disrupted.
-type evictions struct{ pods *registry.Store }
-
-func (e *evictions) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions) (runtime.Object, error) {
-	eviction, ok := obj.(*policyv1.Eviction)
-	if !ok {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("a %T evicts no pod", obj))
-	}
-	if eviction.Name != "" && eviction.Name != name {
-		return nil, apierrors.NewBadRequest("name in URL does not match name in Eviction object")
-	}
-	how := eviction.DeleteOptions
-	if how == nil {
-		how = &metav1.DeleteOptions{}
-	}
-	if opts != nil && len(opts.DryRun) > 0 {
-		how.DryRun = opts.DryRun
-	}
-	if _, _, err := e.pods.Delete(ctx, namespace, name, how); err != nil {
-		return nil, err
-	}
-	return &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess, Code: http.StatusCreated}, nil
 }
 
 // ephemeralContainers lets containers be added to a pod for debugging, and nothing else change.
