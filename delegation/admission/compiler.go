@@ -17,11 +17,13 @@ type compiler struct {
 	plain func() (*plugincel.CompositedCompiler, error)
 	// webhook is for webhooks, whose expressions know of no variables at all.
 	webhook func() plugincel.Compiler
+	costs   *costs
 }
 
 func newCompiler() *compiler {
 	return &compiler{
 		plain:   sync.OnceValues(newCompositedCompiler),
+		costs:   newCosts(),
 		webhook: sync.OnceValue(func() plugincel.Compiler { return plugincel.NewCompiler(baseEnvironment()) }),
 	}
 }

@@ -23,7 +23,7 @@ func (e *Expressions) Conditions(declared []registrationv1.MatchCondition, path 
 		return nil
 	}
 	given := plugincel.OptionalVariableDeclarations{HasAuthorizer: true}
-	c := checking{compiler: e.compile.webhook(), given: given}
+	c := checking{compiler: e.compile.webhook(), costs: e.compile.costs, given: given}
 	c.conditions(declared, path)
 	return c.problems
 }
@@ -68,13 +68,14 @@ func (e *Expressions) MutatingPolicy(p *registrationv1.MutatingAdmissionPolicy) 
 // checking is the check of one object's expressions.
 type checking struct {
 	compiler plugincel.Compiler
+	costs    *costs
 	given    plugincel.OptionalVariableDeclarations
 	problems field.ErrorList
 }
 
 // checking begins with the variables of a policy, which its other expressions may use.
 func (e *Expressions) checking(params bool, variables []registrationv1.Variable) *checking {
-	c := &checking{given: plugincel.OptionalVariableDeclarations{HasParams: params, HasAuthorizer: true}}
+	c := &checking{costs: e.compile.costs, given: plugincel.OptionalVariableDeclarations{HasParams: params, HasAuthorizer: true}}
 	compiler, err := e.compile.plain()
 	if len(variables) > 0 {
 		compiler, err = newCompositedCompiler()
@@ -113,6 +114,9 @@ func isBlank(expression string) bool { return strings.TrimSpace(expression) == "
 func (c *checking) note(err *apiservercel.Error, expression string, path *field.Path) {
 	switch {
 	case err == nil:
+		if problem := c.costs.exceeded(expression); problem != "" {
+			c.problems = append(c.problems, field.Invalid(path, expression, problem))
+		}
 	case err.Type == apiservercel.ErrorTypeInternal:
 		c.problems = append(c.problems, field.InternalError(path, err))
 	default:
