@@ -29,6 +29,7 @@ func TestKubectlDeploysWhatNobodyRuns(t *testing.T) {
 		{"get all -o wide", []string{"deployment.apps/shop", "0/3", "registry.example/shop:1.4", "horizontalpodautoscaler.autoscaling/shop", "cpu: <unknown>/70%", "cronjob.batch/sweep", "pod/one", "service/shop"}},
 		{"get pods --field-selector status.phase=Pending -o name", []string{"pod/one"}},
 		{"get pod one -o jsonpath={.spec.serviceAccountName}/{.spec.volumes[0].projected.sources[0].serviceAccountToken.path}", []string{"default/token"}},
+		{"get horizontalpodautoscalers.v1.autoscaling shop -o jsonpath={.apiVersion}/{.spec.targetCPUUtilizationPercentage}", []string{"autoscaling/v1/70"}},
 		{"describe deployment shop", []string{"3 desired", "25% max unavailable"}},
 		{"describe ingress shop", []string{"shop.example"}},
 		{"explain deployment.spec.strategy", []string{"<DeploymentStrategy>"}},

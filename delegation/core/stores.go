@@ -24,7 +24,7 @@ type stores struct {
 
 	namespaces, configMaps, secrets, serviceAccounts, services, endpoints, endpointSlices, events, certificates, quotas, limitRanges, leases *registry.Store
 
-	pods, nodes, priorityClasses, storageClasses, ingressClasses, budgets *registry.Store // nil without workloads
+	pods, nodes, priorityClasses, storageClasses, ingressClasses, budgets, autoscalers *registry.Store // nil without workloads
 
 	mutatingWebhooks, validatingWebhooks                                                   *registry.Store
 	mutatingPolicies, mutatingPolicyBindings, validatingPolicies, validatingPolicyBindings *registry.Store
@@ -63,6 +63,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store,
 		"storageclasses":                    &s.storageClasses,
 		"ingressclasses":                    &s.ingressClasses,
 		"poddisruptionbudgets":              &s.budgets,
+		"horizontalpodautoscalers":          &s.autoscalers,
 		"secrets":                           &s.secrets,
 		"serviceaccounts":                   &s.serviceAccounts,
 		"services":                          &s.services,
@@ -124,22 +125,26 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 			accounts.Subresources = append(accounts.Subresources, tokenResource(cfg, s))
 			resources = append(resources, accounts)
 		default:
-			resources = append(resources, s.workloadRest(o, cfg.Registry.Scheme))
+			resources = append(resources, s.workloadRest(o, cfg.Registry.Scheme)...)
 		}
 	}
 	resources = append(resources, GuardRBAC(s.rbac, generic.Authorizer, cfg.Rules)...)
 	return append(resources, ReviewResources(cfg.Registry.Scheme, generic.Authenticator, generic.Authorizer, cfg.Rules)...)
 }
 
-// groupResources returns a function that picks the resources of one group and version.
-func groupResources(resources []*rest.Resource, fieldTypes func() []smdschema.TypeDef) func(group, version string) *delegation.APIGroupInfo {
-	return func(group, version string) *delegation.APIGroupInfo {
-		v := delegation.APIVersion{Version: version}
-		for _, r := range resources {
-			if r.GroupVersion.Group == group && r.GroupVersion.Version == version {
-				v.Resources = append(v.Resources, r)
+// groupResources returns a function that picks the resources of one group, in versions that the preferred one leads.
+func groupResources(resources []*rest.Resource, fieldTypes func() []smdschema.TypeDef) func(group string, versions ...string) *delegation.APIGroupInfo {
+	return func(group string, versions ...string) *delegation.APIGroupInfo {
+		info := &delegation.APIGroupInfo{Group: group, FieldTypes: fieldTypes}
+		for _, version := range versions {
+			v := delegation.APIVersion{Version: version}
+			for _, r := range resources {
+				if r.GroupVersion.Group == group && r.GroupVersion.Version == version {
+					v.Resources = append(v.Resources, r)
+				}
 			}
+			info.Versions = append(info.Versions, v)
 		}
-		return &delegation.APIGroupInfo{Group: group, Versions: []delegation.APIVersion{v}, FieldTypes: fieldTypes}
+		return info
 	}
 }

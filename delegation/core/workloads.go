@@ -74,27 +74,27 @@ func bootstrapPriorityClasses(ctx context.Context, classes *registry.Store) erro
 	return nil
 }
 
-// workloadRest is a store as clients may use it.
-func (s *stores) workloadRest(o opened, scheme *runtime.Scheme) *rest.Resource {
-	if o.resource.GroupVersion == corev1.SchemeGroupVersion {
-		switch o.resource.Name {
-		case "pods":
-			return workload.PodResource(o.store, s.budgets, scheme)
-		case "nodes":
-			return workload.NodeResource(o.store, scheme)
-		}
+// workloadRest is a store as clients may use it, in all its versions.
+func (s *stores) workloadRest(o opened, scheme *runtime.Scheme) []*rest.Resource {
+	switch o.store {
+	case s.pods:
+		return []*rest.Resource{workload.PodResource(o.store, s.budgets, scheme)}
+	case s.nodes:
+		return []*rest.Resource{workload.NodeResource(o.store, scheme)}
+	case s.autoscalers:
+		return []*rest.Resource{o.store.Rest(), o.store.View(workload.AutoscalersView())}
 	}
-	return o.store.Rest()
+	return []*rest.Resource{o.store.Rest()}
 }
 
 // workloadGroups are the groups of workloads in the order of discovery.
-func (c *Config) workloadGroups(groups func(group, version string) *delegation.APIGroupInfo) []*delegation.APIGroupInfo {
+func (c *Config) workloadGroups(groups func(group string, versions ...string) *delegation.APIGroupInfo) []*delegation.APIGroupInfo {
 	if !c.WorkloadAPIs {
 		return nil
 	}
 	var all []*delegation.APIGroupInfo
-	for _, gv := range workload.GroupVersions() {
-		all = append(all, groups(gv.Group, gv.Version))
+	for _, g := range workload.Groups() {
+		all = append(all, groups(g.Name, g.Versions...))
 	}
 	return all
 }

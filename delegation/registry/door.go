@@ -6,7 +6,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler/rest"
@@ -26,13 +25,9 @@ type door struct {
 
 func (s *Store) mainDoor() door {
 	strategy := &s.res.Strategy
-	var owned fieldpath.Filter
-	if s.res.Status {
-		owned = allBut("status")
-	}
 	return door{
 		create: true,
-		fields: s.newFieldManager("", owned),
+		fields: s.newFieldManager("", s.owned()),
 		prepare: func(ctx context.Context, obj, old runtime.Object) {
 			if s.res.Status {
 				keepStatus(obj, old)

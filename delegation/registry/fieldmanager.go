@@ -54,7 +54,7 @@ func fieldManagerOf(all *forms, types *fieldTypes, subresource string, owned fie
 	f.library = sync.OnceValues(func() (*managedfields.FieldManager, error) {
 		var reset map[fieldpath.APIVersion]fieldpath.Filter
 		if owned != nil {
-			reset = map[fieldpath.APIVersion]fieldpath.Filter{f.version: owned}
+			reset = map[fieldpath.APIVersion]fieldpath.Filter{fieldpath.APIVersion(all.stored.kind.GroupVersion().String()): owned}
 			for _, v := range all.views {
 				reset[fieldpath.APIVersion(v.types.kind.GroupVersion().String())] = owned
 			}

@@ -43,7 +43,11 @@ type View struct {
 func (s *Store) View(v View) *rest.Resource {
 	of := &viewStore{store: s, view: v}
 	s.views = append(s.views, &of.view)
-	return &rest.Resource{
+	if s.forms != nil {
+		of.types = newFieldTypes(s.cfg.Types, v.GroupVersion.WithKind(v.Kind), v.New)
+		s.forms.views = append(s.forms.views, viewForm{view: &of.view, types: of.types})
+	}
+	r := &rest.Resource{
 		GroupVersion: v.GroupVersion,
 		Kind:         v.Kind,
 		Name:         s.res.Name,
@@ -56,8 +60,12 @@ func (s *Store) View(v View) *rest.Resource {
 		NewList:      v.NewList,
 		Scheme:       s.cfg.Scheme,
 		Table:        v.Table,
-		Applier:      of.applier(),
+		Applier:      of.applier("", s.owned()),
 	}
+	if s.res.Status {
+		r.Subresources = append(r.Subresources, of.statusResource())
+	}
+	return r
 }
 
 // show and take make objects of one version of the other.
@@ -83,6 +91,7 @@ func (v *View) take(obj runtime.Object, as schema.GroupVersionKind) (runtime.Obj
 type viewStore struct {
 	store *Store
 	view  View
+	types *fieldTypes // nil when nobody manages fields
 }
 
 // shown is a stored object in another version.
@@ -253,7 +262,12 @@ func (v *viewStore) validate(obj runtime.Object) error {
 
 // Update implements rest.Updater.
 func (v *viewStore) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
-	updated, created, err := v.store.Update(v.asked(ctx), namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
+	return v.update(ctx, &v.store.main, namespace, name, transform, opts)
+}
+
+// update changes an object by one way, in this version.
+func (v *viewStore) update(ctx context.Context, d *door, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
+	updated, created, err := v.store.update(v.asked(ctx), d, namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
 		var before runtime.Object
 		if current != nil {
 			var err error

@@ -3,19 +3,18 @@ package registry
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/portico-api/portico/handler/rest"
 )
 
-// applier is what the HTTP layer applies configurations with; nil when nobody manages fields.
-func (v *viewStore) applier() rest.Applier {
+// applier is what the HTTP layer applies configurations with, by the main path or a subresource; nil when nobody manages fields.
+func (v *viewStore) applier(subresource string, owned fieldpath.Filter) rest.Applier {
 	all := v.store.forms
 	if all == nil {
 		return nil
 	}
-	types := newFieldTypes(v.store.cfg.Types, v.view.GroupVersion.WithKind(v.view.Kind), v.view.New)
-	all.views = append(all.views, viewForm{view: &v.view, types: types})
-	return &viewApplier{of: v, fields: fieldManagerOf(all, types, "", nil, nil, v.store.cfg.Now)}
+	return &viewApplier{of: v, fields: fieldManagerOf(all, v.types, subresource, owned, nil, v.store.cfg.Now)}
 }
 
 // viewApplier applies configurations in another version than the stored one.

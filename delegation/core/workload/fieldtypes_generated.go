@@ -218,6 +218,35 @@ func fieldTypes() []schema.TypeDef {
 			types.Has("type", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v1.CrossVersionObjectReference", types.Object(schema.Atomic, schema.TypeRef{},
+			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
+			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler", types.Object("", schema.TypeRef{},
+			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
+			types.Has("kind", types.Inline(types.Scalar(schema.String))),
+			types.HasOr(map[any]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
+			types.HasOr(map[any]any{}, "spec", types.Named("io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec")),
+			types.HasOr(map[any]any{}, "status", types.Named("io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus"))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec", types.Object("", schema.TypeRef{},
+			types.HasOr(0, "maxReplicas", types.Inline(types.Scalar(schema.Numeric))),
+			types.Has("minReplicas", types.Inline(types.Scalar(schema.Numeric))),
+			types.HasOr(map[any]any{}, "scaleTargetRef", types.Named("io.k8s.api.autoscaling.v1.CrossVersionObjectReference")),
+			types.Has("targetCPUUtilizationPercentage", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
+		return types.Define("io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus", types.Object("", schema.TypeRef{},
+			types.Has("currentCPUUtilizationPercentage", types.Inline(types.Scalar(schema.Numeric))),
+			types.HasOr(0, "currentReplicas", types.Inline(types.Scalar(schema.Numeric))),
+			types.HasOr(0, "desiredReplicas", types.Inline(types.Scalar(schema.Numeric))),
+			types.Has("lastScaleTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
+			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric)))))
+	}())
+	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.api.autoscaling.v2.ContainerResourceMetricSource", types.Object("", schema.TypeRef{},
 			types.HasOr("", "container", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),

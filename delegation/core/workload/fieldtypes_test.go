@@ -8,6 +8,7 @@ import (
 
 	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/delegation/core/workload"
+	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/test/fieldtypes"
 )
 
@@ -21,5 +22,7 @@ func TestFieldTypesAreThoseOfClientGo(t *testing.T) {
 	if err := workload.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	fieldtypes.Hold(t, "fieldtypes_generated.go", "workload", *update, applyconfigurations.NewTypeConverter(scheme), workload.Resources()...)
+	view := workload.AutoscalersView()
+	resources := append(workload.Resources(), registry.Resource{GroupVersion: view.GroupVersion, Kind: view.Kind, Name: "horizontalpodautoscalers", New: view.New})
+	fieldtypes.Hold(t, "fieldtypes_generated.go", "workload", *update, applyconfigurations.NewTypeConverter(scheme), resources...)
 }

@@ -13,7 +13,6 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 
 	"github.com/portico-api/portico/delegation/registry"
@@ -29,11 +28,17 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	return nil
 }
 
-// GroupVersions are what is served besides v1, in the order of discovery (contract 8.1).
-func GroupVersions() []schema.GroupVersion {
-	return []schema.GroupVersion{
-		autoscalingv2.SchemeGroupVersion, batchv1.SchemeGroupVersion, networkingv1.SchemeGroupVersion, policyv1.SchemeGroupVersion,
-		storagev1.SchemeGroupVersion, schedulingv1.SchemeGroupVersion, nodev1.SchemeGroupVersion, appsv1.SchemeGroupVersion,
+// Group is an API group, and its versions; the preferred one leads.
+type Group struct {
+	Name     string
+	Versions []string
+}
+
+// Groups are what is served besides the core group, in the order of discovery (contract 8.1).
+func Groups() []Group {
+	return []Group{
+		{autoscalingv2.GroupName, []string{"v2", "v1"}}, {batchv1.GroupName, []string{"v1"}}, {networkingv1.GroupName, []string{"v1"}}, {policyv1.GroupName, []string{"v1"}},
+		{storagev1.GroupName, []string{"v1"}}, {schedulingv1.GroupName, []string{"v1"}}, {nodev1.GroupName, []string{"v1"}}, {appsv1.GroupName, []string{"v1"}},
 	}
 }
 
