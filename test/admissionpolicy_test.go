@@ -1,6 +1,8 @@
 package test
 
 import (
+	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -93,4 +95,45 @@ func TestPoliciesAreEvaluated(t *testing.T) {
 		_, err := try("create", "secret", "generic", "one", "--from-literal=a=1", "--dry-run=server")
 		return err == nil
 	})
+}
+
+const noStones = `apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: stones}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]}
+  validations: [{expression: "object.metadata.name != 'stone'", message: no stones}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: stones}
+spec: {policyName: stones, validationActions: [Deny]}
+`
+
+// A policy is in force at every replica, and from the first request that one answers after it was killed.
+func TestPoliciesAreInForceAtEveryReplica(t *testing.T) {
+	etcd, dir := startEtcd(t), t.TempDir()
+	one := restartPortico(t, filepath.Join(dir, "one"), "--etcd-servers", etcd)
+	two := restartPortico(t, filepath.Join(dir, "two"), "--etcd-servers", etcd)
+	one.kubectlIn(t, noStones, "apply", "-f", "-")
+	create := func(p *portico) int {
+		answer, err := p.client(t).Post(p.url+"/api/v1/namespaces/default/configmaps?dryRun=All", "application/json", strings.NewReader(`{"metadata":{"name":"stone"}}`))
+		if err != nil {
+			return 0
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	for _, p := range []*portico{one, two} {
+		eventually(t, "stones are refused", func() bool { return create(p) == http.StatusUnprocessableEntity })
+	}
+	one.kill()
+	again := restartPortico(t, one.dataDir, "--etcd-servers", etcd)
+	if code := create(again); code != http.StatusUnprocessableEntity {
+		t.Errorf("after a restart a stone got %d", code)
+	}
+	two.kubectl(t, "delete", "validatingadmissionpolicy", "stones")
+	for _, p := range []*portico{again, two} {
+		eventually(t, "stones are let in", func() bool { return create(p) == http.StatusCreated })
+	}
 }

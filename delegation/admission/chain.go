@@ -46,7 +46,7 @@ func (c *Chain) admit(ctx context.Context, r *registry.Request, begin time.Time)
 	}
 	hooks := c.hooks.current()
 	if hooks.mutate() && !isExempt(r) {
-		mutation := newMutation(c.hooks, newReview(ctx, c.hooks, r))
+		mutation := newMutation(newReview(ctx, c.hooks, r))
 		again, err := mutation.round(ctx, hooks)
 		if err != nil {
 			return err

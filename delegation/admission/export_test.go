@@ -1,6 +1,13 @@
 package admission
 
-import registrationv1 "k8s.io/api/admissionregistration/v1"
+import (
+	"context"
+
+	registrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/portico-api/portico/delegation/registry"
+)
 
 // DeclarePolicy puts a policy into force that is stored nowhere.
 func (h *Hooks) DeclarePolicy(p *registrationv1.ValidatingAdmissionPolicy, b *registrationv1.ValidatingAdmissionPolicyBinding) {
@@ -21,4 +28,23 @@ func (h *Hooks) DeclareWebhooks(c *registrationv1.ValidatingWebhookConfiguration
 	}
 	h.validating[c.Name] = declared[[]*webhook]{"1", hooks}
 	h.publish()
+}
+
+// Answered is a config map after a mutating webhook has answered body about its create.
+func Answered(ctx context.Context, object *corev1.ConfigMap, body []byte, v1 bool) (*corev1.ConfigMap, error) {
+	hook := &webhook{name: "fuzz", mutating: true, version: "v1beta1"}
+	if v1 {
+		hook.version = "v1"
+	}
+	said, err := answer(body, hook, "u")
+	if err != nil {
+		return nil, err
+	}
+	r := &registry.Request{
+		Operation: registry.Create, Resource: corev1.SchemeGroupVersion.WithResource("configmaps"), Kind: corev1.SchemeGroupVersion.WithKind("ConfigMap"),
+		Namespace: object.Namespace, Name: object.Name, Object: object,
+	}
+	m := newMutation(newReview(ctx, NewHooks(Config{}), r))
+	_, err = m.apply(ctx, hook, said, 0, 0)
+	return object, err
 }

@@ -51,8 +51,16 @@ func (m *mutation) askWebhook(ctx context.Context, w *webhook, form, index int) 
 		audit.AddAuditAnnotation(ctx, m.annotation("mutation", index), annotationOf(mutated{w.configuration, w.name, changed}))
 	}()
 	said, err := w.call(ctx, m.review, form)
-	if err != nil || len(said.Patch) == 0 {
+	if err != nil {
 		return false, err
+	}
+	return m.apply(ctx, w, said, form, index)
+}
+
+// apply changes the object as a webhook wants it.
+func (m *mutation) apply(ctx context.Context, w *webhook, said *admissionv1.AdmissionResponse, form, index int) (changed bool, err error) {
+	if len(said.Patch) == 0 {
+		return false, nil
 	}
 	patch, err := rest.ParseJSONPatch(said.Patch)
 	if err != nil {

@@ -14,7 +14,7 @@ type mutation struct {
 	policies, webhooks reinvocation
 }
 
-func newMutation(hooks *Hooks, rv *review) *mutation { return &mutation{review: rv} }
+func newMutation(rv *review) *mutation { return &mutation{review: rv} }
 
 // reinvocation remembers which hooks of one kind are to be asked again.
 type reinvocation struct {
