@@ -2,9 +2,13 @@ package admission
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/portico-api/portico/delegation/registry"
 )
@@ -47,4 +51,22 @@ func Answered(ctx context.Context, object *corev1.ConfigMap, body []byte, v1 boo
 	m := newMutation(newReview(ctx, NewHooks(Config{}), r))
 	_, err = m.apply(ctx, hook, said, 0, 0)
 	return object, err
+}
+
+// KnownAfterStart are the bindings that are in force after those that were loaded and those that were there to be followed.
+func KnownAfterStart(loaded, followed []string) []string {
+	h := NewHooks(Config{})
+	read := func(b *registrationv1.ValidatingAdmissionPolicyBinding) (*binding, error) {
+		return &binding{name: b.Name}, nil
+	}
+	told := func(s source, names []string) {
+		for _, name := range names {
+			s.changed(registry.Change{Object: &registrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}})
+		}
+	}
+	told(sourceOf(h, nil, h.validatingBindings, read), loaded)
+	following := sourceOf(h, nil, h.validatingBindings, read)
+	told(following, followed)
+	following.told()
+	return slices.Sorted(maps.Keys(h.validatingBindings))
 }

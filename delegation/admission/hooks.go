@@ -113,6 +113,7 @@ func (h *Hooks) Run(ctx context.Context, stores Stores, started func()) error {
 		missing.Add(1)
 		following = append(following, func(ctx context.Context) error {
 			return s.store.Follow(ctx, s.changed, func() {
+				s.told()
 				if missing.Add(-1) == 0 {
 					started()
 				}
@@ -127,6 +128,7 @@ type source struct {
 	store   *registry.Store
 	load    func(ctx context.Context) error
 	changed func(registry.Change)
+	told    func() // all that is stored has been: what was loaded and was not told of has gone in between
 }
 
 func (s *Stores) all(h *Hooks) []source {
@@ -174,8 +176,16 @@ func sourceOf[O object, T any](h *Hooks, store *registry.Store, known map[string
 		known[o.GetName()] = declared[T]{version, made}
 		return true
 	}
+	seen := map[string]bool{} // nil once all have been told of
 	return source{
 		store: store,
+		told: func() {
+			h.mu.Lock()
+			maps.DeleteFunc(known, func(name string, _ declared[T]) bool { return !seen[name] })
+			seen = nil
+			h.mu.Unlock()
+			h.publish()
+		},
 		load: func(ctx context.Context) error {
 			all, err := registry.ListAs[O](ctx, store, "")
 			if err != nil {
@@ -191,6 +201,9 @@ func sourceOf[O object, T any](h *Hooks, store *registry.Store, known map[string
 		changed: func(change registry.Change) {
 			o := change.Object.(O)
 			h.mu.Lock()
+			if seen != nil {
+				seen[o.GetName()] = !change.Deleted
+			}
 			changed := true
 			if change.Deleted {
 				delete(known, o.GetName())

@@ -10,6 +10,8 @@ import (
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/portico-api/portico/delegation/admission"
 )
 
 const (
@@ -445,5 +447,12 @@ func TestPoliciesAreCheckedForTypes(t *testing.T) {
 				t.Errorf("got %+v, want %s: %s", got[i], w.field, text)
 			}
 		}
+	}
+}
+
+// What is deleted between the moment a server reads its hooks and the moment it follows them is not in force.
+func TestWhatGoesWhileAServerStarts(t *testing.T) {
+	if got := admission.KnownAfterStart([]string{"a", "b", "c"}, []string{"a", "c"}); !slices.Equal(got, []string{"a", "c"}) {
+		t.Errorf("in force are %v", got)
 	}
 }

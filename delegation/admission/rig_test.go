@@ -40,6 +40,7 @@ const patience = 20 * time.Second
 // server is one core unit for all tests; each works in a namespace of its own.
 var server struct {
 	url     string
+	store   *storage.Store
 	metrics *metrics.Metrics
 	// services are the addresses of services, by namespace/name:port.
 	services sync.Map
@@ -83,21 +84,35 @@ func (rules) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.D
 	return authorizer.DecisionAllow, "", nil
 }
 
-func serve(dir string) (stop func()) {
-	must := func(err error) {
-		if err != nil {
-			panic(err)
-		}
+func must(err error) {
+	if err != nil {
+		panic(err)
 	}
-	store, err := storage.Open(context.Background(), storage.Config{DataDir: dir})
-	must(err)
-	scheme, err := core.NewScheme()
+}
+
+// serve runs the unit of all tests.
+func serve(dir string) (stop func()) {
+	var err error
+	server.store, err = storage.Open(context.Background(), storage.Config{DataDir: dir})
 	must(err)
 	server.metrics = metrics.New()
-	generic := delegation.NewConfig(server.metrics)
+	var end func()
+	server.url, end = run(newUnit(server.metrics))
+	return func() {
+		http.DefaultClient.CloseIdleConnections()
+		end()
+		must(server.store.Close())
+	}
+}
+
+// newUnit makes a unit that does not run yet.
+func newUnit(m *metrics.Metrics) *core.Server {
+	scheme, err := core.NewScheme()
+	must(err)
+	generic := delegation.NewConfig(m)
 	generic.Authenticator, generic.Authorizer = by{}, rules{}
 	unit, err := core.New(context.Background(), core.Config{
-		Registry: registry.Config{Store: store, Scheme: scheme},
+		Registry: registry.Config{Store: server.store, Scheme: scheme},
 		ServiceAddresses: func(_ context.Context, namespace, name string, port int32) ([]string, error) {
 			found, ok := server.services.Load(fmt.Sprintf("%s/%s:%d", namespace, name, port))
 			if !ok {
@@ -107,17 +122,18 @@ func serve(dir string) (stop func()) {
 		},
 	}, generic, delegation.NewEmptyDelegate())
 	must(err)
+	return unit
+}
+
+func run(unit *core.Server) (url string, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	running, err := unit.PrepareRun().NonBlockingRun(ctx)
 	must(err)
 	front := httptest.NewServer(unit.Handler.FullHandlerChain)
-	server.url = front.URL
-	return func() {
-		http.DefaultClient.CloseIdleConnections()
+	return front.URL, func() {
 		front.Close()
 		cancel()
 		must(running.Wait())
-		must(store.Close())
 	}
 }
 
@@ -147,6 +163,11 @@ func (a *answered) data() map[string]string {
 
 func do(t *testing.T, method, path string, body any, header ...string) *answered {
 	t.Helper()
+	return doAt(t, server.url, method, path, body, header...)
+}
+
+func doAt(t *testing.T, url, method, path string, body any, header ...string) *answered {
+	t.Helper()
 	var sent io.Reader
 	switch body := body.(type) {
 	case nil:
@@ -159,7 +180,7 @@ func do(t *testing.T, method, path string, body any, header ...string) *answered
 		}
 		sent = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, server.url+path, sent)
+	request, err := http.NewRequestWithContext(t.Context(), method, url+path, sent)
 	if err != nil {
 		t.Fatal(err)
 	}
