@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+)
+
+func newRegisterCommand() *cobra.Command {
+	var r registration
+	var where target
+	var wait time.Duration
+	command := &cobra.Command{
+		Use:   "register GROUP/VERSION --backend https://HOST:PORT",
+		Short: "Put an extension API server behind the front door",
+		Long: `Put an extension API server behind the front door.
+
+It makes, or brings up to date, what the aggregator reads: an APIService, and for its backends a Service with EndpointSlices
+(or of type ExternalName, for one backend by its name). Several --backend are replicas of one server. Its
+certificate is believed when it is signed by the authority in --ca-file and is for --server-name.
+
+The command waits until the server is available, and says what keeps it from that.`,
+		Example: `  portico register wardle.example.com/v1alpha1 --backend https://127.0.0.1:8443 --ca-file ca.crt`,
+		Args:    oneGroupVersion,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := r.settle(args[0]); err != nil {
+				return err
+			}
+			client, err := where.connect()
+			if err != nil {
+				return err
+			}
+			if err := r.apply(cmd.Context(), client); err != nil {
+				return fmt.Errorf("registering %s: %w", args[0], err)
+			}
+			return awaitAvailable(cmd.Context(), client, r.apiServiceName(), wait, cmd.OutOrStdout())
+		},
+	}
+	f := command.Flags()
+	f.StringArrayVar(&r.backends, "backend", nil, "Where a replica of the server is, https://HOST:PORT; once for each.")
+	f.StringVar(&r.caFile, "ca-file", "", "The authority that has signed the server's certificate, PEM.")
+	f.StringVar(&r.serverName, "server-name", "", "What the server's certificate is for: NAME.NAMESPACE.svc. The Service gets that name. (default GROUP's first part, in the namespace default)")
+	f.BoolVar(&r.insecure, "insecure-skip-tls-verify", false, "Believe any certificate. Whoever can stand between sees and changes everything.")
+	f.Int32Var(&r.groupPriority, "group-priority-minimum", 1000, "Place of the group among all, 1 to 20000; the highest comes first.")
+	f.Int32Var(&r.versionPriority, "version-priority", 15, "Place of the version in its group, 1 to 1000; the highest comes first.")
+	f.DurationVar(&wait, "wait", 30*time.Second, "How long to wait until the server is available; 0 does not.")
+	where.addFlags(f)
+	return command
+}
+
+func newUnregisterCommand() *cobra.Command {
+	var where target
+	command := &cobra.Command{
+		Use:   "unregister GROUP/VERSION",
+		Short: "Take an extension API server from behind the front door",
+		Long: `Take an extension API server from behind the front door.
+
+The APIService goes, and the Service and EndpointSlices if portico register has made them and no other APIService needs them. What
+the server has stored stays with it.`,
+		Args: oneGroupVersion,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := registration{}
+			if err := r.parse(args[0]); err != nil {
+				return err
+			}
+			client, err := where.connect()
+			if err != nil {
+				return err
+			}
+			if err := r.remove(cmd.Context(), client); err != nil {
+				return fmt.Errorf("unregistering %s: %w", args[0], err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is not behind the front door any more.\n", args[0])
+			return nil
+		},
+	}
+	where.addFlags(command.Flags())
+	return command
+}
+
+func oneGroupVersion(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s takes one GROUP/VERSION, not %q: see portico %s --help", cmd.Name(), args, cmd.Name())
+	}
+	return nil
+}
+
+// awaitAvailable waits until an APIService is available, and tells what keeps it from that whenever it is something else.
+func awaitAvailable(ctx context.Context, client *frontClient, name string, patience time.Duration, out io.Writer) error {
+	if patience <= 0 {
+		fmt.Fprintf(out, "%s is registered.\n", name)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	told := notLookedAt
+	for {
+		var service apiregistrationv1.APIService
+		if err := client.get(ctx, apiServicePath(name), &service); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("looking at %s: %w", name, err)
+		}
+		state := availability(&service)
+		if state == "" {
+			fmt.Fprintf(out, "%s is available.\n", name)
+			return nil
+		}
+		if state != told && ctx.Err() == nil {
+			told = state
+			fmt.Fprintf(out, "%s is not available yet: %s\n", name, state)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is registered, and was not available within %s: %s", name, patience, told)
+		case <-tick.C:
+		}
+	}
+}
+
+// notLookedAt is what keeps an APIService from being available at first, and for a moment only.
+const notLookedAt = "it has not been looked at"
+
+// availability is what keeps an APIService from being available; empty when it is.
+func availability(s *apiregistrationv1.APIService) string {
+	for _, c := range s.Status.Conditions {
+		if c.Type != apiregistrationv1.Available {
+			continue
+		}
+		if c.Status == apiregistrationv1.ConditionTrue {
+			return ""
+		}
+		return fmt.Sprintf("%s: %s", c.Reason, c.Message)
+	}
+	return notLookedAt
+}
+
+// readAuthority reads a PEM file of certificates.
+func readAuthority(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	bundle, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	return bundle, nil
+}
