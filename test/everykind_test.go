@@ -14,6 +14,7 @@ import (
 // exceptions are steps that are not the same for some resources, and why.
 var exceptions = map[string]map[string]string{
 	"unchanged": {
+		"limitranges":                 "the server completes a list that is replaced as a whole, so kubectl sends it each time",
 		"poddisruptionbudgets.policy": "its selector is replaced as a whole, so kubectl sends it each time",
 	},
 	"own": {

@@ -65,9 +65,13 @@ func discovered(t *testing.T, p *portico) []*kind {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, lists, err := discovery.NewDiscoveryClientForConfigOrDie(config).ServerGroupsAndResources()
+	groups, lists, err := discovery.NewDiscoveryClientForConfigOrDie(config).ServerGroupsAndResources()
 	if err != nil {
 		t.Fatal(err)
+	}
+	preferred := map[string]bool{}
+	for _, g := range groups {
+		preferred[g.PreferredVersion.GroupVersion] = true
 	}
 	kinds := readKinds(t)
 	var all []*kind
@@ -87,7 +91,7 @@ func discovered(t *testing.T, p *portico) []*kind {
 				k.scales = true
 			case subresource == "status":
 				k.reports = true
-			case subresource == "":
+			case subresource == "" && preferred[list.GroupVersion]:
 				k.served = r
 				all = append(all, k)
 			}
