@@ -58,8 +58,8 @@ spec:
 	if out, errs, err := serverSide(service, "--force-conflicts"); err != nil || get("{.metadata.labels.app}") != "web" {
 		t.Errorf("apply by force: %v\n%s%s", err, out, errs)
 	}
-	if _, _, err := run(t, []string{"KUBECONFIG=" + p.kubeconfig, "HOME=" + p.home, "KUBE_EDITOR=sed -i s/9090/9091/"}, "", kubectlBinary, "edit", "service", "web"); err != nil {
-		t.Errorf("kubectl edit: %v", err)
+	if _, errs, err := run(t, []string{"KUBECONFIG=" + p.kubeconfig, "HOME=" + p.home, "KUBE_EDITOR=sed -i s/9090/9091/"}, "", kubectlBinary, "edit", "service", "web"); err != nil {
+		t.Errorf("kubectl edit: %v %s", err, errs)
 	}
 	if got := p.kubectl(t, "get", "service", "web", "-o", "yaml", "--show-managed-fields"); !strings.Contains(got, "manager: kubectl-edit") || !strings.Contains(got, "operation: Apply") {
 		t.Errorf("the account after an edit:\n%s", got)

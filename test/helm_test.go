@@ -9,7 +9,7 @@ import (
 // helm runs the real helm as administrator.
 func (g *garden) helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, errs, err := run(t, []string{"KUBECONFIG=" + g.kubeconfig, "HOME=" + g.home}, "", helmBinary, append([]string{"-n", g.namespace}, args...)...)
+	out, errs, err := run(t, []string{"KUBECONFIG=" + g.kubeconfig, "HOME=" + g.home}, "", helmBinary(t), append([]string{"-n", g.namespace}, args...)...)
 	return out + errs, err
 }
 

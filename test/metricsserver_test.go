@@ -46,7 +46,7 @@ func startMetricsServer(t *testing.T, p *portico) (port int) {
 	}
 	p.kubectlIn(t, strings.ReplaceAll(string(manifests), "PORT", strconv.Itoa(port)), "apply", "-f", "-")
 	kubeconfig := p.kubeconfigFor(t, "metrics-server")
-	start(t, t.TempDir(), metricsServerBinary, "--kubeconfig", kubeconfig, "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
+	start(t, t.TempDir(), metricsServerBinary(t), "--kubeconfig", kubeconfig, "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
 		"--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(port), "--cert-dir", t.TempDir(),
 		"--kubelet-insecure-tls", "--kubelet-use-node-status-port", "--metric-resolution", "10s", "--kubelet-request-timeout", "5s")
 	return port

@@ -51,7 +51,7 @@ func TestAnOperatorDoesItsWork(t *testing.T) {
 	kubeconfig := p.kubeconfigOf(t, strings.TrimSpace(in("create", "token", "gardener")))
 	replica := func(name string) *process {
 		t.Helper()
-		return startWith(t, []string{"KUBECONFIG=" + kubeconfig, "HOME=" + t.TempDir()}, operatorBinary, g.namespace, name)
+		return startWith(t, []string{"KUBECONFIG=" + kubeconfig, "HOME=" + t.TempDir()}, operatorBinary(t), g.namespace, name)
 	}
 	holder := func() string {
 		lease, err := g.client.CoordinationV1().Leases(g.namespace).Get(t.Context(), "gardener.example.com", metav1.GetOptions{})

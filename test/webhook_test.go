@@ -74,7 +74,7 @@ func TestTheWebhooksOfAnOperatorAreAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	operator := startWith(t, []string{"KUBECONFIG=" + p.kubeconfig, "HOME=" + t.TempDir()}, operatorBinary, g.namespace, "one", port, folder)
+	operator := startWith(t, []string{"KUBECONFIG=" + p.kubeconfig, "HOME=" + t.TempDir()}, operatorBinary(t), g.namespace, "one", port, folder)
 	manifests := strings.NewReplacer("PORT", port, "NAMESPACE", g.namespace, "BUNDLE", base64.StdEncoding.EncodeToString(bundle)).Replace(gardenerHooks)
 	g.kubectlIn(t, manifests, "-n", g.namespace, "apply", "-f", "-")
 

@@ -46,25 +46,32 @@ func Build(programs ...string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making the folder of built programs: %w", err)
 	}
-	// Packages are tested at the same time: one must not replace a program that another starts.
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return "", fmt.Errorf("locking the folder of built programs: %w", err)
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("locking the folder of built programs: %w", err)
-	}
 	for _, name := range programs {
-		recipe := recipes[name]
-		// Without what debuggers need: on a fresh machine, linking is much of the wait.
-		build := exec.Command("go", "build", "-C", filepath.Join(root(), recipe.from), "-ldflags", "-s -w "+recipe.ldflags, "-o", filepath.Join(dir, name), recipe.pkg)
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return "", fmt.Errorf("building %s: %w", name, err)
+		if err := build(dir, name); err != nil {
+			return "", err
 		}
 	}
 	return dir, nil
+}
+
+func build(dir, name string) error {
+	// Packages are tested at the same time: one must not replace a program that another starts.
+	lock, err := os.OpenFile(filepath.Join(dir, "lock-"+name), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return fmt.Errorf("locking %s: %w", name, err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", name, err)
+	}
+	recipe := recipes[name]
+	// Without what debuggers need: on a fresh machine, linking is much of the wait.
+	command := exec.Command("go", "build", "-C", filepath.Join(root(), recipe.from), "-ldflags", "-s -w "+recipe.ldflags, "-o", filepath.Join(dir, name), recipe.pkg)
+	command.Stderr = os.Stderr
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("building %s: %w", name, err)
+	}
+	return nil
 }
 
 // SeeSource looks at every source file of the program under test. The go command remembers what a
