@@ -204,7 +204,7 @@ func (p *validatingPolicy) annotate(ctx context.Context, rv *review, form int, v
 		case r.value.Type() == celtypes.NullType:
 			continue
 		default:
-			a.err = fmt.Errorf("valueExpression '%v' resulted in unsupported return type: %v. Return type must be either string or null.",
+			a.err = fmt.Errorf("valueExpression '%v' resulted in unsupported return type: %v. Return type must be either string or null",
 				p.spec.AuditAnnotations[i].ValueExpression, r.value.Type())
 		}
 		all = append(all, a)
