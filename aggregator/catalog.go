@@ -39,6 +39,9 @@ type catalogs struct {
 
 // catalog is one server. Its fields are guarded by the mutex of catalogs.
 type catalog struct {
+	// asking holds one token while the server is asked for its discovery: of two answers that cross, the
+	// older one would stay.
+	asking  chan struct{}
 	members map[schema.GroupVersion]*member
 
 	discovery     groupVersions
@@ -59,6 +62,15 @@ type member struct {
 	reported *apidiscoveryv2.APIVersionDiscovery // what the manager has
 }
 
+func newCatalog() *catalog {
+	return &catalog{
+		asking:  make(chan struct{}, 1),
+		members: map[schema.GroupVersion]*member{},
+		visited: make(chan struct{}),
+		gone:    make(chan struct{}),
+	}
+}
+
 func newCatalogs(manager *discovery.Manager) *catalogs {
 	return &catalogs{
 		manager:   manager,
@@ -76,7 +88,7 @@ func (cs *catalogs) add(ctx context.Context, rt *route, remote *remote) {
 	defer cs.mu.Unlock()
 	c, ok := cs.servers[remote.destination]
 	if !ok {
-		c = &catalog{members: map[schema.GroupVersion]*member{}, visited: make(chan struct{}), gone: make(chan struct{})}
+		c = newCatalog()
 		cs.servers[remote.destination] = c
 	}
 	m := &member{catalog: c, route: rt, remote: remote}
@@ -178,6 +190,12 @@ func (cs *catalogs) keep(ctx context.Context, c *catalog, kick <-chan struct{}) 
 }
 
 func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
+	select {
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	remote, wanted, etag := cs.discoveryQuestion(c)
 	if remote == nil {
 		return nil
