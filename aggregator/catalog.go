@@ -39,14 +39,13 @@ type catalogs struct {
 
 // catalog is one server. Its fields are guarded by the mutex of catalogs.
 type catalog struct {
-	// asking holds one token while the server is asked for its discovery: of two answers that cross, the
-	// older one would stay.
-	asking  chan struct{}
 	members map[schema.GroupVersion]*member
 
+	discoveryTurn turn
 	discovery     groupVersions
 	discoveryETag string
 	fresh         bool // discovery is of the last time that it was asked
+	openAPITurn   turn
 	openAPI       *openAPIRoot
 	openAPIETag   string
 	visited       chan struct{} // closed when it has been asked once, whatever came of it
@@ -64,10 +63,11 @@ type member struct {
 
 func newCatalog() *catalog {
 	return &catalog{
-		asking:  make(chan struct{}, 1),
-		members: map[schema.GroupVersion]*member{},
-		visited: make(chan struct{}),
-		gone:    make(chan struct{}),
+		members:       map[schema.GroupVersion]*member{},
+		discoveryTurn: newTurn(),
+		openAPITurn:   newTurn(),
+		visited:       make(chan struct{}),
+		gone:          make(chan struct{}),
 	}
 }
 
@@ -190,12 +190,11 @@ func (cs *catalogs) keep(ctx context.Context, c *catalog, kick <-chan struct{}) 
 }
 
 func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
-	select {
-	case c.asking <- struct{}{}:
-		defer func() { <-c.asking }()
-	case <-ctx.Done():
-		return ctx.Err()
+	leave, err := c.discoveryTurn.take(ctx, discoveryTimeout)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	remote, wanted, etag := cs.discoveryQuestion(c)
 	if remote == nil {
 		return nil
@@ -231,6 +230,11 @@ func (cs *catalogs) discoveryQuestion(c *catalog) (rm *remote, wanted []schema.G
 }
 
 func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog) error {
+	leave, err := c.openAPITurn.take(ctx, openAPITimeout)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	cs.mu.Lock()
 	remote, etag := c.anyRemote(), c.openAPIETag
 	cs.mu.Unlock()

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -134,6 +136,31 @@ func TestGarbageInDiscoveryIsStale(t *testing.T) {
 			h.eventually("the server to be asked twice", func() bool { return len(e.requests("/apis")) > 1 })
 			if v, ok := h.version("wardle.example.com", "v1alpha1"); !ok || v.Freshness != apidiscoveryv2.DiscoveryFreshnessStale {
 				t.Errorf("version = %+v, %v, want one that is stale", v, ok)
+			}
+		})
+	}
+}
+
+func TestServerIsAskedForEachDocumentOnceAtATime(t *testing.T) {
+	for path, body := range map[string]string{"/apis": aggregatedWardle, "/openapi/v3": `{"paths":{}}`} {
+		t.Run(path, func(t *testing.T) {
+			h := newHouse(t, "")
+			e := newWardle(t, false)
+			var asking, most atomic.Int32
+			e.answer(path, func(w http.ResponseWriter, _ *http.Request) {
+				now := asking.Add(1)
+				defer asking.Add(-1)
+				for known := most.Load(); now > known && !most.CompareAndSwap(known, now); known = most.Load() {
+				}
+				time.Sleep(50 * time.Millisecond) // the new server is asked for two reasons meanwhile
+				w.Header().Set("Content-Type", contentTypeAggregated)
+				io.WriteString(w, body)
+			})
+			h.services.serve(t, "api", e.address)
+			h.create(remoteAPIService("wardle.example.com", "v1alpha1", "api"))
+			h.eventually("two answers", func() bool { return len(e.requests(path)) > 1 && asking.Load() == 0 })
+			if n := most.Load(); n != 1 {
+				t.Errorf("the server had %d questions at a time, want 1", n)
 			}
 		})
 	}
