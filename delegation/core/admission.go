@@ -51,7 +51,10 @@ func newAdmissions(cfg Config, generic *delegation.Config, opened func() *stores
 	first = append(first,
 		admission.Link{Name: "AdmissionPolicyParams", Admission: a.hooks.ParamGuard()},
 		admission.Link{Name: "CertificateApproval", Admission: certificates.NewGuard(generic.Authorizer)})
-	a.others = admission.NewChain(a.hooks, generic.Metrics.Admission, first, []admission.Link{{Name: "ResourceQuota", Admission: a.quotas}})
+	a.others = admission.NewChain(a.hooks, generic.Metrics.Admission, first, []admission.Link{
+		{Name: "RBACEscalation", Admission: NewRBACGuard(func() RBACStores { return opened().rbac }, generic.Authorizer, cfg.Rules)},
+		{Name: "ResourceQuota", Admission: a.quotas},
+	})
 	return a
 }
 

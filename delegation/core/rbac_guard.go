@@ -10,7 +10,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -18,83 +17,67 @@ import (
 
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler"
-	"github.com/portico-api/portico/handler/rest"
 )
 
-// GuardRBAC returns the four resources as clients may use them, instead of each store's Rest: nobody may
-// grant what they do not hold themselves (contract 4.3). Controllers use the stores.
-func GuardRBAC(stores RBACStores, authz authorizer.Authorizer, rules authorizer.RuleResolver) []*rest.Resource {
-	g := &guard{stores: stores, authz: authz, rules: rules}
-	return []*rest.Resource{
-		guardResource(stores.Roles, func(ctx context.Context, at target, r, _ *rbacv1.Role) error {
-			return g.checkRole(ctx, at, r.Rules, nil, nil)
-		}),
-		guardResource(stores.RoleBindings, func(ctx context.Context, at target, b, _ *rbacv1.RoleBinding) error {
-			return g.checkBinding(ctx, at, b.RoleRef)
-		}),
-		guardResource(stores.ClusterRoles, func(ctx context.Context, at target, r, old *rbacv1.ClusterRole) error {
-			var before *rbacv1.AggregationRule
-			if old != nil {
-				before = old.AggregationRule
-			}
-			return g.checkRole(ctx, at, r.Rules, r.AggregationRule, before)
-		}),
-		guardResource(stores.ClusterRoleBindings, func(ctx context.Context, at target, b, _ *rbacv1.ClusterRoleBinding) error {
-			return g.checkBinding(ctx, at, b.RoleRef)
-		}),
-	}
+// RBACGuard is the admission of roles and bindings: nobody may grant what they do not hold themselves (contract 4.3). It is asked last
+// of those that may change a write, so that what another has added counts as asked for. What this server does by itself comes
+// in no request of a client and is let through.
+type RBACGuard struct {
+	stores func() RBACStores
+	authz  authorizer.Authorizer
+	rules  authorizer.RuleResolver
 }
 
-// target is what a write is aimed at, by its path: what the body says of it is compared later.
+// NewRBACGuard returns a guard that asks authz and rules. stores are asked for from the first request on.
+func NewRBACGuard(stores func() RBACStores, authz authorizer.Authorizer, rules authorizer.RuleResolver) *RBACGuard {
+	return &RBACGuard{stores: stores, authz: authz, rules: rules}
+}
+
+// target is what is granted, or granted by, as it is authorized.
 type target struct{ resource, namespace, name string }
 
-// guarded is a store whose writes are checked first; old is nil for what does not exist yet.
-type guarded struct {
-	*registry.Store
-	check func(ctx context.Context, namespace, name string, obj, old runtime.Object) error
-}
-
-func guardResource[T bootstrapObject](store *registry.Store, check func(ctx context.Context, at target, obj, old T) error) *rest.Resource {
-	resource := *store.Rest()
-	resource.Storage = &guarded{Store: store, check: func(ctx context.Context, namespace, name string, obj, old runtime.Object) error {
-		typed, ok := obj.(T)
-		if !ok {
-			return apierrors.NewBadRequest(fmt.Sprintf("a %T is no %s", obj, resource.Kind))
-		}
-		before, exists := old.(T)
-		if exists && onlyCollectable(typed, before) {
-			return nil
-		}
-		if name == "" {
-			name = typed.GetName()
-		}
-		return check(ctx, target{resource.Name, namespace, name}, typed, before)
-	}}
-	return &resource
-}
-
-func (s *guarded) Create(ctx context.Context, namespace, name string, obj runtime.Object, opts *metav1.CreateOptions) (runtime.Object, error) {
-	if err := s.check(ctx, namespace, name, obj, nil); err != nil {
-		return nil, err
+// Admit refuses what the client may not grant, and changes nothing.
+func (g *RBACGuard) Admit(ctx context.Context, r *registry.Request) error {
+	client, fromClient := handler.RequestFrom(ctx)
+	if !fromClient || r.Object == nil || r.Resource.Group != rbacv1.GroupName {
+		return nil
 	}
-	return s.Store.Create(ctx, namespace, name, obj, opts)
+	if client.User == nil {
+		return apierrors.NewUnauthorized("Unauthorized") // without a user, nothing may be granted
+	}
+	at := target{r.Resource.Resource, r.Namespace, r.Name}
+	switch obj := r.Object.(type) {
+	case *rbacv1.Role:
+		if changed(obj, r.Old) {
+			return g.checkRole(ctx, client.User, at, obj.Rules, nil, nil)
+		}
+	case *rbacv1.ClusterRole:
+		if changed(obj, r.Old) {
+			var before *rbacv1.AggregationRule
+			if old, ok := r.Old.(*rbacv1.ClusterRole); ok {
+				before = old.AggregationRule
+			}
+			return g.checkRole(ctx, client.User, at, obj.Rules, obj.AggregationRule, before)
+		}
+	case *rbacv1.RoleBinding:
+		if changed(obj, r.Old) {
+			return g.checkBinding(ctx, client.User, at, obj.RoleRef)
+		}
+	case *rbacv1.ClusterRoleBinding:
+		if changed(obj, r.Old) {
+			return g.checkBinding(ctx, client.User, at, obj.RoleRef)
+		}
+	}
+	return nil
 }
 
-func (s *guarded) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
-	return s.Store.Update(ctx, namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
-		var old runtime.Object
-		if current != nil {
-			old = current.DeepCopyObject() // the transform may change what it is given
-		}
-		obj, err := transform(ctx, current)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.check(ctx, namespace, name, obj, old); err != nil {
-			return nil, err
-		}
-		return obj, nil
-	}, opts)
+// Validate has refused already.
+func (g *RBACGuard) Validate(context.Context, *registry.Request) error { return nil }
+
+// changed tells whether a write does more than what a garbage collector does, which grants nothing.
+func changed[T bootstrapObject](obj T, old runtime.Object) bool {
+	before, exists := old.(T)
+	return !exists || !onlyCollectable(obj, before)
 }
 
 // onlyCollectable tells whether a change is one that a garbage collector makes, which grants nothing.
@@ -107,18 +90,7 @@ func onlyCollectable[T bootstrapObject](obj, old T) bool {
 	return equality.Semantic.DeepEqual(same, old)
 }
 
-// guard holds writers to what they hold.
-type guard struct {
-	stores RBACStores
-	authz  authorizer.Authorizer
-	rules  authorizer.RuleResolver
-}
-
-func (g *guard) checkRole(ctx context.Context, at target, rules []rbacv1.PolicyRule, aggregation, before *rbacv1.AggregationRule) error {
-	u, err := requester(ctx)
-	if err != nil {
-		return err
-	}
+func (g *RBACGuard) checkRole(ctx context.Context, u user.Info, at target, rules []rbacv1.PolicyRule, aggregation, before *rbacv1.AggregationRule) error {
 	if privileged(u) || g.may(ctx, u, "escalate", at) {
 		return nil
 	}
@@ -134,11 +106,7 @@ func (g *guard) checkRole(ctx context.Context, at target, rules []rbacv1.PolicyR
 	return nil
 }
 
-func (g *guard) checkBinding(ctx context.Context, at target, ref rbacv1.RoleRef) error {
-	u, err := requester(ctx)
-	if err != nil {
-		return err
-	}
+func (g *RBACGuard) checkBinding(ctx context.Context, u user.Info, at target, ref rbacv1.RoleRef) error {
 	role := target{namespace: at.namespace, name: ref.Name}
 	switch {
 	case ref.Kind == "ClusterRole":
@@ -161,22 +129,22 @@ func (g *guard) checkBinding(ctx context.Context, at target, ref rbacv1.RoleRef)
 	return nil
 }
 
-func (g *guard) rulesOf(ctx context.Context, ref rbacv1.RoleRef, namespace string) ([]rbacv1.PolicyRule, error) {
+func (g *RBACGuard) rulesOf(ctx context.Context, ref rbacv1.RoleRef, namespace string) ([]rbacv1.PolicyRule, error) {
 	if ref.Kind == "Role" {
-		r, err := registry.GetAs[*rbacv1.Role](ctx, g.stores.Roles, namespace, ref.Name)
+		r, err := registry.GetAs[*rbacv1.Role](ctx, g.stores().Roles, namespace, ref.Name)
 		if err != nil {
 			return nil, err
 		}
 		return r.Rules, nil
 	}
-	r, err := registry.GetAs[*rbacv1.ClusterRole](ctx, g.stores.ClusterRoles, "", ref.Name)
+	r, err := registry.GetAs[*rbacv1.ClusterRole](ctx, g.stores().ClusterRoles, "", ref.Name)
 	if err != nil {
 		return nil, err
 	}
 	return r.Rules, nil
 }
 
-func (g *guard) may(ctx context.Context, u user.Info, verb string, at target) bool {
+func (g *RBACGuard) may(ctx context.Context, u user.Info, verb string, at target) bool {
 	decision, _, err := g.authz.Authorize(ctx, authorizer.AttributesRecord{
 		User: u, Verb: verb, APIGroup: rbacv1.GroupName, APIVersion: "*",
 		Resource: at.resource, Namespace: at.namespace, Name: at.name, ResourceRequest: true,
@@ -185,7 +153,7 @@ func (g *guard) may(ctx context.Context, u user.Info, verb string, at target) bo
 }
 
 // holds tells what of wanted u does not hold in namespace.
-func (g *guard) holds(ctx context.Context, u user.Info, namespace string, wanted []rbacv1.PolicyRule) error {
+func (g *RBACGuard) holds(ctx context.Context, u user.Info, namespace string, wanted []rbacv1.PolicyRule) error {
 	resources, urls, _, resolveErr := g.rules.RulesFor(ctx, u, namespace)
 	held := make([]rbacv1.PolicyRule, 0, len(resources)+len(urls))
 	for _, r := range resources {
@@ -231,13 +199,4 @@ func describeRule(r *rbacv1.PolicyRule) string {
 
 func privileged(u user.Info) bool {
 	return slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup)
-}
-
-// requester is who sent the request; without one, nothing may be granted.
-func requester(ctx context.Context) (user.Info, error) {
-	r, ok := handler.RequestFrom(ctx)
-	if !ok || r.User == nil {
-		return nil, apierrors.NewUnauthorized("Unauthorized")
-	}
-	return r.User, nil
 }

@@ -117,6 +117,21 @@ func TestNobodyGrantsWhatTheyDoNotHold(t *testing.T) {
 			t.Errorf("got %v, want 403", err)
 		}
 	})
+	t.Run("a role that admission adds a rule to", func(t *testing.T) {
+		rig.mutate = func(obj runtime.Object) {
+			if r, ok := obj.(*rbacv1.ClusterRole); ok {
+				r.Rules = append(r.Rules, secrets)
+			}
+		}
+		defer func() { rig.mutate = nil }()
+		_, err := rig.guarded["clusterroles"].Storage.(rest.Creater).Create(as(t, reader), "", "", role("mutated", pods), &metav1.CreateOptions{})
+		if !apierrors.IsForbidden(err) {
+			t.Errorf("created: got %v, want 403", err)
+		}
+		if err := update(reader, "pod-reader", func(r *rbacv1.ClusterRole) { r.Labels = map[string]string{"a": "b"} }); !apierrors.IsForbidden(err) {
+			t.Errorf("updated: got %v, want 403", err)
+		}
+	})
 	t.Run("an update of finalizers, which grants nothing", func(t *testing.T) {
 		if err := update(reader, "kept", func(r *rbacv1.ClusterRole) { r.Finalizers = []string{"example.org/keep"} }); err != nil {
 			t.Error(err)

@@ -13,8 +13,8 @@ import (
 	"github.com/portico-api/portico/delegation/registry/declare"
 )
 
-// RBACResources declares roles, rolebindings, clusterroles and clusterrolebindings, in this order. Clients
-// are given them through GuardRBAC.
+// RBACResources declares roles, rolebindings, clusterroles and clusterrolebindings, in this order. An
+// RBACGuard is part of their admission.
 func RBACResources() []registry.Resource {
 	return []registry.Resource{roles(), roleBindings(), clusterRoles(), clusterRoleBindings()}
 }

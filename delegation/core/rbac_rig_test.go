@@ -23,7 +23,18 @@ type rbacRig struct {
 	stores     core.RBACStores
 	authorizer *authorization.Authorizer
 	guarded    map[string]*rest.Resource
+	mutate     func(obj runtime.Object) // another admission, before the guard's
 }
+
+// Admit and Validate ask the guard about the rig's stores, which are made before what it asks.
+func (rig *rbacRig) Admit(ctx context.Context, r *registry.Request) error {
+	if rig.mutate != nil {
+		rig.mutate(r.Object)
+	}
+	return core.NewRBACGuard(func() core.RBACStores { return rig.stores }, rig.authorizer, rig.authorizer).Admit(ctx, r)
+}
+
+func (rig *rbacRig) Validate(context.Context, *registry.Request) error { return nil }
 
 func newRBACRig(t *testing.T) *rbacRig {
 	t.Helper()
@@ -43,7 +54,7 @@ func newRBACRig(t *testing.T) *rbacRig {
 	rig := &rbacRig{guarded: map[string]*rest.Resource{}}
 	fields := []**registry.Store{&rig.stores.Roles, &rig.stores.RoleBindings, &rig.stores.ClusterRoles, &rig.stores.ClusterRoleBindings}
 	for i, resource := range core.RBACResources() {
-		if *fields[i], err = registry.New(t.Context(), registry.Config{Store: store, Scheme: scheme}, resource); err != nil {
+		if *fields[i], err = registry.New(t.Context(), registry.Config{Store: store, Scheme: scheme, Admission: rig}, resource); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,7 +62,8 @@ func newRBACRig(t *testing.T) *rbacRig {
 	if rig.authorizer, err = authorization.New(authorization.Config{RBAC: rbac}); err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range core.GuardRBAC(rig.stores, rig.authorizer, rig.authorizer) {
+	for _, store := range []*registry.Store{rig.stores.Roles, rig.stores.RoleBindings, rig.stores.ClusterRoles, rig.stores.ClusterRoleBindings} {
+		r := store.Rest()
 		rig.guarded[r.Name] = r
 	}
 	synced := make(chan struct{})

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/portico-api/portico/handler"
 )
 
 // identityReviews tell who somebody is.
@@ -63,4 +65,13 @@ func userInfo(u user.Info) authenticationv1.UserInfo {
 		}
 	}
 	return info
+}
+
+// requester is who sent the request.
+func requester(ctx context.Context) (user.Info, error) {
+	r, ok := handler.RequestFrom(ctx)
+	if !ok || r.User == nil {
+		return nil, apierrors.NewUnauthorized("Unauthorized")
+	}
+	return r.User, nil
 }

@@ -128,7 +128,9 @@ func (s *stores) rest(cfg Config, generic *delegation.Config) []*rest.Resource {
 			resources = append(resources, s.workloadRest(o, cfg.Registry.Scheme)...)
 		}
 	}
-	resources = append(resources, GuardRBAC(s.rbac, generic.Authorizer, cfg.Rules)...)
+	for _, store := range []*registry.Store{s.rbac.Roles, s.rbac.RoleBindings, s.rbac.ClusterRoles, s.rbac.ClusterRoleBindings} {
+		resources = append(resources, store.Rest())
+	}
 	return append(resources, ReviewResources(cfg.Registry.Scheme, generic.Authenticator, generic.Authorizer, cfg.Rules)...)
 }
 

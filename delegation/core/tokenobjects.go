@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -15,6 +16,9 @@ import (
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/authentication/serviceaccount"
 )
+
+// errNoSuchKind: this server has no objects of the kind.
+var errNoSuchKind = errors.New("there are no objects of the kind")
 
 // tokenObjects are the objects that tokens are bound to, as this process knows them.
 type tokenObjects struct {
@@ -63,7 +67,7 @@ func (t *tokenObjects) Version(kind serviceaccount.Kind, namespace, name string)
 func (t *tokenObjects) State(ctx context.Context, kind serviceaccount.Kind, namespace, name string) (serviceaccount.State, error) {
 	store := t.stores[kind]
 	if store == nil {
-		return serviceaccount.State{}, fmt.Errorf("there are no objects of kind %s", kind)
+		return serviceaccount.State{}, fmt.Errorf("%w: %s", errNoSuchKind, kind)
 	}
 	o, err := store.Get(ctx, namespace, name, nil)
 	if err != nil {
@@ -74,12 +78,19 @@ func (t *tokenObjects) State(ctx context.Context, kind serviceaccount.Kind, name
 			UID               types.UID    `json:"uid"`
 			DeletionTimestamp *metav1.Time `json:"deletionTimestamp"`
 		} `json:"metadata"`
+		Spec struct {
+			ServiceAccountName string `json:"serviceAccountName"`
+			NodeName           string `json:"nodeName"`
+		} `json:"spec"`
 		Data map[string][]byte `json:"data"`
 	}
 	if err := json.Unmarshal(o.JSON(), &stored); err != nil {
 		return serviceaccount.State{}, fmt.Errorf("reading %s %s/%s: %w", kind, namespace, name, err)
 	}
-	state := serviceaccount.State{UID: string(stored.Metadata.UID), Revision: o.ResourceVersion(), Token: string(stored.Data[corev1.ServiceAccountTokenKey])}
+	state := serviceaccount.State{
+		UID: string(stored.Metadata.UID), Revision: o.ResourceVersion(), Token: string(stored.Data[corev1.ServiceAccountTokenKey]),
+		Account: stored.Spec.ServiceAccountName, Node: stored.Spec.NodeName,
+	}
 	if at := stored.Metadata.DeletionTimestamp; at != nil {
 		state.Deleted = at.Time
 	}

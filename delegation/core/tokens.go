@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -162,8 +163,11 @@ func (t *tokenRequests) bind(ctx context.Context, asked *serviceaccount.Request,
 	}
 	resource := corev1.Resource(strings.ToLower(ref.Kind) + "s")
 	state, err := t.objects.State(ctx, kind, namespace, ref.Name)
-	if err != nil {
+	if errors.Is(err, errNoSuchKind) {
 		return apierrors.NewNotFound(resource, ref.Name)
+	}
+	if err != nil {
+		return err
 	}
 	if ref.UID != "" && ref.UID != types.UID(state.UID) {
 		return apierrors.NewConflict(resource, ref.Name, fmt.Errorf("the UID in the bound object reference (%s) does not match the UID in record. "+
@@ -173,10 +177,30 @@ func (t *tokenRequests) bind(ctx context.Context, asked *serviceaccount.Request,
 	switch kind {
 	case serviceaccount.Pod:
 		asked.Pod = bound
+		return t.bindPod(ctx, asked, state)
 	case serviceaccount.Secret:
 		asked.Secret = bound
 	case serviceaccount.Node:
 		asked.Node = bound
+	}
+	return nil
+}
+
+// bindPod refuses the pod of another account, and says on which node the pod is.
+func (t *tokenRequests) bindPod(ctx context.Context, asked *serviceaccount.Request, pod serviceaccount.State) error {
+	if pod.Account != asked.Account.Name {
+		return apierrors.NewBadRequest(fmt.Sprintf("cannot bind token for serviceaccount %q to pod running with different serviceaccount name.", asked.Account.Name))
+	}
+	if pod.Node == "" {
+		return nil
+	}
+	asked.Node = &serviceaccount.Reference{Name: pod.Node}
+	node, err := t.objects.State(ctx, serviceaccount.Node, "", pod.Node)
+	switch {
+	case err == nil:
+		asked.Node.UID = node.UID
+	case !apierrors.IsNotFound(err) && !errors.Is(err, errNoSuchKind):
+		return err
 	}
 	return nil
 }

@@ -95,6 +95,9 @@ func (t *tokenSecrets) fill(ctx context.Context, secret *corev1.Secret, account 
 		return err
 	}
 	_, err = registry.UpdateAs(ctx, t.secrets, secret.Namespace, secret.Name, func(s *corev1.Secret) error {
+		if s.UID != secret.UID || s.Annotations[corev1.ServiceAccountNameKey] != account.Name {
+			return nil // another secret has the name now, or this one has another account: that is on its way here
+		}
 		if s.Data == nil {
 			s.Data = map[string][]byte{}
 		}

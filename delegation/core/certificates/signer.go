@@ -83,12 +83,9 @@ func (s *Signer) settle(ctx context.Context, name string) (again time.Duration, 
 	}
 	signed, err := s.sign(r)
 	if refused := (*refusal)(nil); errors.As(err, &refused) {
-		err = s.fail(ctx, name, refused.why)
+		err = s.finish(ctx, r, func(r *csr) { refuse(r, refused.why) })
 	} else if err == nil {
-		_, err = registry.UpdateStatusAs(ctx, s.requests, "", name, func(r *csr) error {
-			r.Status.Certificate = signed
-			return nil
-		})
+		err = s.finish(ctx, r, func(r *csr) { r.Status.Certificate = signed })
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return 0, fmt.Errorf("signing request %s: %w", name, err)
@@ -96,20 +93,33 @@ func (s *Signer) settle(ctx context.Context, name string) (again time.Duration, 
 	return 0, nil
 }
 
-func (s *Signer) fail(ctx context.Context, name, why string) error {
-	_, err := registry.UpdateStatusAs(ctx, s.requests, "", name, func(r *csr) error {
-		r.Status.Conditions = append(r.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
-			Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: "SignerValidationFailure", Message: why,
-		})
+// finish writes what has become of a request, unless another one has its name now or somebody was faster.
+func (s *Signer) finish(ctx context.Context, seen *csr, write func(r *csr)) error {
+	_, err := registry.UpdateStatusAs(ctx, s.requests, "", seen.Name, func(r *csr) error {
+		if r.UID == seen.UID && isDue(r) {
+			write(r)
+		}
 		return nil
 	})
 	return err
+}
+
+func refuse(r *csr, why string) {
+	r.Status.Conditions = append(r.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
+		Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: "SignerValidationFailure", Message: why,
+	})
 }
 
 // refusal is why a signer does not sign what was approved.
 type refusal struct{ why string }
 
 func (r *refusal) Error() string { return r.why }
+
+// subject is what of a request's subject is certified: who, and of which groups. Whatever else it says has been looked at by nobody, and
+// might mean something to whom the certificate is shown.
+func subject(request *x509.CertificateRequest) pkix.Name {
+	return pkix.Name{CommonName: request.Subject.CommonName, Organization: request.Subject.Organization}
+}
 
 // sign makes the certificate of a request, in PEM.
 func (s *Signer) sign(r *csr) ([]byte, error) {
@@ -130,7 +140,7 @@ func (s *Signer) sign(r *csr) ([]byte, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial,
-		RawSubject:   request.RawSubject,
+		Subject:      subject(request),
 		DNSNames:     request.DNSNames, IPAddresses: request.IPAddresses, EmailAddresses: request.EmailAddresses, URIs: request.URIs,
 		NotBefore:             s.now().Add(-backdating),
 		NotAfter:              s.until(r, authority),

@@ -25,6 +25,12 @@ const (
 	otherWorkers = 8
 	// serverTimeout is how long one of them is waited for.
 	serverTimeout = 10 * time.Second
+	// ownTimeout is how long an object in this process may take before others wait for it: webhooks are asked about deletions, too.
+	// For some time its whole resource is then left to workers that do not mind, for as long as any webhook may take.
+	ownTimeout  = 250 * time.Millisecond
+	slowFor     = 30 * time.Second
+	slowWorkers = 4
+	slowTimeout = 34 * time.Second
 	// remembered is how many absent owners are remembered. Objects of one owner go at the same time.
 	remembered = 500
 	// conflictRecheck is when an object is looked at again that was written to meanwhile.
@@ -49,6 +55,7 @@ type Collector struct {
 	cfg    Config
 	graph  *graph
 	queue  *controller.Queue // of what can be decided in this process
+	slow   *controller.Queue // of what webhooks make slow
 	others *controller.Queue // of what a server has to be asked for
 	absent *lru.Cache
 	told   *lru.Cache // of misplaced objects
@@ -76,6 +83,7 @@ func New(cfg Config) *Collector {
 		kinds:   map[schema.GroupKind]*source{},
 	}
 	c.queue = controller.NewQueue("garbage_collector", c.handleOwn)
+	c.slow = controller.NewQueue("garbage_collector_slow", c.handleSlow)
 	c.others = controller.NewQueue("garbage_collector_remote", c.handleOther)
 	return c
 }
@@ -95,6 +103,7 @@ func (c *Collector) Run(ctx context.Context, started func()) error {
 	started()
 	return controller.RunAll(ctx,
 		func(ctx context.Context) error { return c.queue.Run(ctx, ownWorkers) },
+		func(ctx context.Context) error { return c.slow.Run(ctx, slowWorkers) },
 		func(ctx context.Context) error { return c.others.Run(ctx, otherWorkers) },
 		func(ctx context.Context) error { return c.followAll(ctx, changed) },
 	)
@@ -198,16 +207,43 @@ func (c *Collector) look(uids []types.UID) {
 	}
 }
 
-// handleOwn does what one node needs, or hands it over when that takes a server: nothing here waits for one.
+// handleOwn does what one node needs, or hands it over when that takes a server or long.
 func (c *Collector) handleOwn(ctx context.Context, key string) (again time.Duration, err error) {
 	v, ok := c.graph.look(types.UID(key))
 	if !ok {
 		return 0, nil
 	}
-	if v.isRemote() {
+	switch {
+	case v.isRemote():
 		c.others.Add(key)
 		return 0, nil
+	case v.source.wasSlow():
+		c.slow.Add(key)
+		return 0, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, ownTimeout)
+	defer cancel()
+	again, err = c.handle(ctx, v, false)
+	switch {
+	case errors.Is(err, errTakesServer):
+		c.others.Add(key)
+		return 0, nil
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		v.source.slow.Store(time.Now().UnixNano())
+		c.slow.Add(key)
+		return 0, nil
+	}
+	return again, err
+}
+
+// handleSlow does what one node needs whose resource is slow to write.
+func (c *Collector) handleSlow(ctx context.Context, key string) (again time.Duration, err error) {
+	v, ok := c.graph.look(types.UID(key))
+	if !ok {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, slowTimeout)
+	defer cancel()
 	again, err = c.handle(ctx, v, false)
 	if errors.Is(err, errTakesServer) {
 		c.others.Add(key)
@@ -218,8 +254,8 @@ func (c *Collector) handleOwn(ctx context.Context, key string) (again time.Durat
 
 func (c *Collector) handleOther(ctx context.Context, key string) (again time.Duration, err error) {
 	v, ok := c.graph.look(types.UID(key))
-	if !ok {
-		return 0, nil
+	if !ok || v.isRemote() && !v.source.complete.Load() {
+		return 0, nil // its server does not answer; everything is looked at again when it does
 	}
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()

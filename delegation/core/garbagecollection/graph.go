@@ -170,7 +170,7 @@ func (g *graph) begin(s *source) {
 }
 
 // listed forgets what was not told of since begin, and returns whom that concerns. What nobody noticed the end of can own
-// anything, so after a gap that is every node.
+// anything, so after a gap that is every node; and while a server could not be followed, everything that might be owned there was left alone.
 func (g *graph) listed(s *source, again bool) (look []types.UID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -180,7 +180,7 @@ func (g *graph) listed(s *source, again bool) (look []types.UID) {
 		}
 	}
 	s.unseen = nil
-	if again {
+	if again || s.remote {
 		look = g.all()
 	}
 	return look

@@ -77,7 +77,10 @@ func (c *Collector) owner(ctx context.Context, namespace string, ref metav1.Owne
 	if _, known := c.absent.Get(place); known {
 		return nil, errAbsent
 	}
-	if s.remote && !mayWait {
+	switch {
+	case s.remote && !s.complete.Load():
+		return nil, errUnknownKind // to ask a server that does not answer would hold up those that wait for others
+	case s.remote && !mayWait:
 		return nil, errTakesServer
 	}
 	owner, err := s.Reader.Get(ctx, namespace, ref.Name)

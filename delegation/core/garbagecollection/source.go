@@ -25,6 +25,7 @@ type source struct {
 
 	retry    chan struct{} // holds at most one
 	complete atomic.Bool   // all its objects are known
+	slow     atomic.Int64  // when a write took too long last, in nanoseconds since 1970
 	before   bool          // it was complete once
 
 	// Guarded by the graph's mutex.
@@ -58,6 +59,9 @@ func (s *source) run(ctx context.Context) error {
 		}
 	}
 }
+
+// wasSlow tells whether writes to the resource are likely to take long, because a webhook does.
+func (s *source) wasSlow() bool { return time.Since(time.Unix(0, s.slow.Load())) < slowFor }
 
 // tryAgain has a resource that could not be followed tried without waiting for its time.
 func (s *source) tryAgain() {

@@ -64,6 +64,8 @@ type State struct {
 	Deleted  time.Time // when its deletion began; zero if it has not
 	// Token is the token that a secret holds.
 	Token string
+	// Account and Node are those of a pod.
+	Account, Node string
 }
 
 // Verifier believes tokens of our issuers.
