@@ -46,5 +46,10 @@ func WithRequest(ctx context.Context, r *Request) context.Context {
 // RequestFrom returns the Request of ctx and whether there is one.
 func RequestFrom(ctx context.Context) (*Request, bool) {
 	r, ok := ctx.Value(requestKey{}).(*Request)
-	return r, ok
+	return r, ok && r != nil
+}
+
+// WithoutRequest returns ctx for what the server does by itself while it serves a request: with its deadline, but not as its user.
+func WithoutRequest(ctx context.Context) context.Context {
+	return context.WithValue(ctx, requestKey{}, (*Request)(nil))
 }

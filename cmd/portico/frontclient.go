@@ -59,11 +59,20 @@ func (c *frontClient) get(ctx context.Context, path string, into any) error {
 
 // apply makes an object what is said of it, and takes over what others have said otherwise.
 func (c *frontClient) apply(ctx context.Context, path string, object any) error {
+	return c.applied(ctx, path, "", object)
+}
+
+// tryApply finds out whether apply would be refused.
+func (c *frontClient) tryApply(ctx context.Context, path string, object any) error {
+	return c.applied(ctx, path, "&dryRun=All", object)
+}
+
+func (c *frontClient) applied(ctx context.Context, path, how string, object any) error {
 	body, err := json.Marshal(object)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return c.do(ctx, http.MethodPatch, path+"?fieldManager="+registrar+"&force=true", "application/apply-patch+yaml", body, nil)
+	return c.do(ctx, http.MethodPatch, path+"?fieldManager="+registrar+"&force=true"+how, "application/apply-patch+yaml", body, nil)
 }
 
 // delete deletes an object; one that there is not is no error.

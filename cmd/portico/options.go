@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // options are the flags of serve. Names and defaults are kube-apiserver's where the meaning is the
@@ -96,12 +99,20 @@ func (o *options) validate() error {
 	if err := o.store.validate(); err != nil {
 		return err
 	}
-	for _, validate := range []func() error{o.tokens.validate, o.signing.validate} {
+	for _, validate := range []func() error{o.tokens.validate, o.signing.validate, o.validateExternalHostname} {
 		if err := validate(); err != nil {
 			return err
 		}
 	}
 	return o.validateLimits()
+}
+
+func (o *options) validateExternalHostname() error {
+	host := o.externalHostname
+	if host == "" || net.ParseIP(host) != nil || len(validation.IsDNS1123Subdomain(strings.ToLower(host))) == 0 {
+		return nil
+	}
+	return fmt.Errorf("--external-hostname %q is no host name: give one such as front.example.com, or an IP address, without a port", host)
 }
 
 func (o *options) validateLimits() error {

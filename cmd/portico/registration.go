@@ -14,6 +14,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -139,6 +141,14 @@ func (r *registration) slicesPath() string {
 
 // apply makes the objects, the APIService last: what it names is there then.
 func (r *registration) apply(ctx context.Context, client *frontClient) error {
+	service, err := r.declareAPIService()
+	if err != nil {
+		return err
+	}
+	// Asked first what would come of it, so that nothing is left behind of a registration that is refused.
+	if err := client.tryApply(ctx, apiServicePath(r.apiServiceName()), service); err != nil {
+		return err
+	}
 	if err := client.apply(ctx, r.servicePath(), r.declareService()); err != nil {
 		return r.explain(err)
 	}
@@ -151,7 +161,7 @@ func (r *registration) apply(ctx context.Context, client *frontClient) error {
 	if err := r.dropSlices(ctx, client, wanted); err != nil {
 		return err
 	}
-	return client.apply(ctx, apiServicePath(r.apiServiceName()), r.declareAPIService())
+	return client.apply(ctx, apiServicePath(r.apiServiceName()), service)
 }
 
 // explain says what to do about a namespace that is not there.
@@ -231,17 +241,24 @@ func (r *registration) dropSlices(ctx context.Context, client *frontClient, want
 	return nil
 }
 
-func (r *registration) declareAPIService() *apiregistrationv1.APIService {
+// declareAPIService says whether the certificate is verified even where that is the default: another manager of the APIService may
+// have said that it is not.
+func (r *registration) declareAPIService() (map[string]any, error) {
 	port := r.port()
-	return &apiregistrationv1.APIService{
+	declared, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&apiregistrationv1.APIService{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apiregistration.k8s.io/v1", Kind: "APIService"},
 		ObjectMeta: metav1.ObjectMeta{Name: r.apiServiceName(), Labels: map[string]string{madeBy: registrar}},
 		Spec: apiregistrationv1.APIServiceSpec{
 			Group: r.gv.Group, Version: r.gv.Version, GroupPriorityMinimum: r.groupPriority, VersionPriority: r.versionPriority,
 			Service:  &apiregistrationv1.ServiceReference{Namespace: r.namespace, Name: r.service, Port: &port},
-			CABundle: r.bundle, InsecureSkipTLSVerify: r.insecure,
+			CABundle: r.bundle,
 		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("declaring %s: %w", r.apiServiceName(), err)
 	}
+	delete(declared, "status")
+	return declared, unstructured.SetNestedField(declared, r.insecure, "spec", "insecureSkipTLSVerify")
 }
 
 // remove deletes the APIService, and what was made for it if no other needs it.
@@ -266,15 +283,15 @@ func (r *registration) remove(ctx context.Context, client *frontClient) error {
 			return nil
 		}
 	}
+	if err := r.dropSlices(ctx, client, nil); err != nil {
+		return err
+	}
 	var service corev1.Service
 	err := client.get(ctx, r.servicePath(), &service)
 	if apierrors.IsNotFound(err) || err == nil && service.Labels[madeBy] != registrar {
 		return nil
 	}
 	if err != nil {
-		return err
-	}
-	if err := r.dropSlices(ctx, client, nil); err != nil {
 		return err
 	}
 	return client.delete(ctx, r.servicePath())

@@ -72,6 +72,7 @@ func (a accessReviews) review(ctx context.Context, u user.Info, resource *author
 		if attributes.APIVersion == "" {
 			attributes.APIVersion = "*"
 		}
+		selectInto(&attributes, resource)
 	} else {
 		attributes.Verb = path.Verb
 		attributes.Path = path.Path
@@ -114,6 +115,8 @@ func validateAttributes(resource *authorizationv1.ResourceAttributes, path *auth
 		return field.ErrorList{field.Invalid(at.Child("nonResourceAttributes"), path, "cannot be specified in combination with resourceAttributes")}
 	case resource == nil && path == nil:
 		return field.ErrorList{field.Invalid(at.Child("resourceAttributes"), resource, "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
+	case resource != nil:
+		return validateSelectors(resource, at.Child("resourceAttributes"))
 	}
 	return nil
 }

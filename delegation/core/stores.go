@@ -82,7 +82,7 @@ func openStores(ctx context.Context, cfg Config, namespaceStore *registry.Store,
 		"clusterrolebindings":               &s.rbac.ClusterRoleBindings,
 	}
 	for _, resource := range slices.Concat(resources, cfg.workloadResources(), RBACResources()) {
-		store, err := registry.New(ctx, cfg.Registry, resource)
+		store, err := registry.New(ctx, cfg.Registry, withFinalizerNames(resource))
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", resource.Name, err)
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler/rest"
@@ -23,20 +25,37 @@ type Observer struct {
 	Listed func()
 }
 
-// Observe tells to of the resource until ctx ends.
+// Observe tells to of the resource until ctx ends or the resource is closed. While the store does not answer, it waits.
 func (s *Store) Observe(ctx context.Context, to Observer) error {
+	pause := firstPause
 	for {
 		cursor, err := s.tellAll(ctx, to)
-		if err != nil {
-			return ended(ctx, err)
+		if err == nil {
+			pause = firstPause
+			err = tellChanges(cursor, to)
+			cursor.Close()
 		}
-		err = tellChanges(cursor, to)
-		cursor.Close()
-		if !errors.Is(err, storage.ErrCompacted) {
+		switch {
+		case ctx.Err() != nil, errors.Is(err, storage.ErrClosed):
 			return ended(ctx, err)
+		case errors.Is(err, storage.ErrCompacted):
+			continue
 		}
+		klog.FromContext(ctx).Error(err, "A resource cannot be followed now", "resource", s.gr, "again", pause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastPause)
 	}
 }
+
+// firstPause and lastPause are between attempts to follow a resource of a store that does not answer.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
 
 // ended tells an observer that was stopped from one that cannot go on.
 func ended(ctx context.Context, err error) error {

@@ -67,6 +67,9 @@ func firstAnswer(ctx context.Context, client *clientv3.Client, cfg Config, tlsCo
 	if cause := context.Cause(ctx); errors.Is(cause, ErrHandshake) {
 		return cause
 	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("interrupted before the store answered: %w", ctx.Err())
+	}
 	if err != nil {
 		return fmt.Errorf("no answer within %v; are the addresses right, and is a majority of the members up? %w", cfg.StartTimeout, err)
 	}

@@ -17,6 +17,8 @@ import (
 const (
 	// leaseSeconds is how long others wait for a leader that was killed.
 	leaseSeconds = 10
+	// leasePatience is how long a leader leads on without hearing that its lease is prolonged, which it hears of every third of it.
+	leasePatience = leaseSeconds * time.Second * 3 / 4
 	// resignTimeout bounds the farewell of a leader that ends: if nobody hears it, its lease runs out.
 	resignTimeout = 2 * time.Second
 	campaignAgain = time.Second
@@ -84,8 +86,9 @@ func (l *Leadership) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("standing for election: %w", err)
 	}
+	held := l.hold(alive, session)
 	election := concurrency.NewElection(session, l.key)
-	if err := election.Campaign(ctx, l.identity); err != nil {
+	if err := campaign(ctx, held, election, l.identity); err != nil {
 		l.farewell(nil, session)
 		return fmt.Errorf("standing for election: %w", err)
 	}
@@ -96,10 +99,55 @@ func (l *Leadership) serve(ctx context.Context) error {
 		l.end(t)
 		l.farewell(election, session)
 		return nil
-	case <-session.Done():
+	case <-held.Done():
 		l.end(t)
-		return errors.New("the lease was lost")
+		l.farewell(nil, session)
+		return errLost
 	}
+}
+
+var errLost = errors.New("the lease was lost")
+
+// hold returns a context that ends before others can take the lease for lost: the etcd counts from when it has prolonged the lease, and
+// we count from when we heard of that, which is later.
+func (l *Leadership) hold(alive context.Context, session *concurrency.Session) context.Context {
+	held, lose := context.WithCancel(alive)
+	beats, err := l.client.KeepAlive(alive, session.Lease())
+	if err != nil {
+		lose()
+		return held
+	}
+	go func() {
+		defer lose()
+		patience := time.NewTimer(leasePatience)
+		defer patience.Stop()
+		for {
+			select {
+			case _, ok := <-beats:
+				if !ok {
+					return
+				}
+				patience.Reset(leasePatience)
+			case <-session.Done():
+				return
+			case <-patience.C:
+				return
+			}
+		}
+	}()
+	return held
+}
+
+// campaign waits to be elected. Who has lost the lease meanwhile has lost the place in the queue with it.
+func campaign(ctx, held context.Context, election *concurrency.Election, identity string) error {
+	standing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(held, cancel)()
+	err := election.Campaign(standing, identity)
+	if held.Err() != nil && ctx.Err() == nil {
+		return errLost
+	}
+	return err
 }
 
 // session takes a lease, within ctx; it is kept up within alive.

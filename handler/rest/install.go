@@ -133,6 +133,13 @@ func (in installer) watches(e *endpoint, collection string) {
 
 // item adds what can be done with one object or its subresource.
 func (in installer) item(e *endpoint, path string) {
+	if c, ok := e.res.Storage.(Connecter); ok {
+		for _, method := range c.Methods() {
+			in.route(method, path, func(w http.ResponseWriter, r *http.Request, at target) error {
+				return c.Connect(w, r, at.namespace, at.name)
+			})
+		}
+	}
 	_, readable := e.res.Storage.(Getter)
 	if readable {
 		in.route(http.MethodGet, path, e.get)

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"net/http"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -67,8 +68,18 @@ func (r *Resource) Verbs() []string {
 	offers(update && get, "patch") // a patch reads what it changes
 	offers(remove, "delete")
 	offers(removeAll, "deletecollection")
+	if c, ok := r.Storage.(Connecter); ok {
+		for _, method := range c.Methods() {
+			offers(true, connectVerbs[method])
+		}
+	}
 	slices.Sort(verbs)
 	return verbs
+}
+
+// connectVerbs are the verbs by which connections are authorized.
+var connectVerbs = map[string]string{
+	http.MethodGet: "get", http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete",
 }
 
 // GroupVersionKind is the kind of the bodies that are read and written here.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"net/http"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -87,6 +88,12 @@ type Applier interface {
 // new state, otherwise the last one.
 type Deleter interface {
 	Delete(ctx context.Context, namespace, name string, opts *metav1.DeleteOptions) (obj runtime.Object, deleted bool, err error)
+}
+
+// Connecter answers whatever is asked of an object with one of its methods, for subresources that are connections.
+type Connecter interface {
+	Methods() []string // of HTTP
+	Connect(w http.ResponseWriter, r *http.Request, namespace, name string) error
 }
 
 type CollectionDeleter interface {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -64,7 +65,7 @@ func refuseMasters(r *registry.Request, asked *csr) error {
 
 // signs tells whether an update writes what only a signer may.
 func signs(r, old *csr) bool {
-	return string(r.Status.Certificate) != string(old.Status.Certificate) || (condition(r, certificatesv1.CertificateFailed) == nil) != (condition(old, certificatesv1.CertificateFailed) == nil)
+	return string(r.Status.Certificate) != string(old.Status.Certificate) || !apiequality.Semantic.DeepEqual(r.Status.Conditions, old.Status.Conditions)
 }
 
 // ask asks whether u may do what verb says for the signer, or for all of its domain.

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler"
 )
 
 // Admission charges what is created to the quotas of its namespace.
@@ -140,7 +141,7 @@ func (a *Admission) charge(ctx context.Context, q *corev1.ResourceQuota, names [
 		return nil
 	}
 	a.note(q)
-	_, err := registry.UpdateStatusAs(ctx, a.quotas(), q.Namespace, q.Name, func(q *corev1.ResourceQuota) error {
+	_, err := registry.UpdateStatusAs(handler.WithoutRequest(ctx), a.quotas(), q.Namespace, q.Name, func(q *corev1.ResourceQuota) error {
 		if err := isCounted(q, names, r); err != nil {
 			return err
 		}

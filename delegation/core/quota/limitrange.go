@@ -3,9 +3,11 @@ package quota
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
@@ -64,6 +66,8 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 		item, path := &l.Spec.Limits[i], field.NewPath("spec", "limits").Index(i)
 		if item.Type == "" {
 			problems = append(problems, field.Required(path.Child("type"), ""))
+		} else if why := wrongLimitType(item.Type); why != "" {
+			problems = append(problems, field.Invalid(path.Child("type"), item.Type, why))
 		} else if seen[item.Type] {
 			problems = append(problems, field.Duplicate(path.Child("type"), item.Type))
 		}
@@ -79,6 +83,20 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 		problems = append(problems, validateOrder(item, path)...)
 	}
 	return problems
+}
+
+// wrongLimitType says what is wrong with a type; empty when nothing is. Others than the usual three belong to somebody's domain.
+func wrongLimitType(t corev1.LimitType) string {
+	if t == corev1.LimitTypePod || t == corev1.LimitTypeContainer || t == corev1.LimitTypePersistentVolumeClaim {
+		return ""
+	}
+	if why := validation.IsQualifiedName(string(t)); len(why) > 0 {
+		return why[0]
+	}
+	if !strings.Contains(string(t), "/") {
+		return "must be a standard limit type or fully qualified"
+	}
+	return ""
 }
 
 func validateOrder(item *corev1.LimitRangeItem, path *field.Path) field.ErrorList {

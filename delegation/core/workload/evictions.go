@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler"
 )
 
 // evictions delete pods as far as the disruption budgets allow it. Who counts how many may be disrupted is a controller that
@@ -102,7 +103,7 @@ func (e *evictions) spend(ctx context.Context, pod *corev1.Pod, dryRun bool) err
 	if dryRun {
 		return take(budget.DeepCopy(), pod.Name)
 	}
-	_, err = registry.UpdateStatusAs(ctx, e.budgets, pod.Namespace, budget.Name, func(b *policyv1.PodDisruptionBudget) error {
+	_, err = registry.UpdateStatusAs(handler.WithoutRequest(ctx), e.budgets, pod.Namespace, budget.Name, func(b *policyv1.PodDisruptionBudget) error {
 		return take(b, pod.Name)
 	})
 	return err

@@ -66,17 +66,29 @@ func unrunning(of *registry.Store, what, name string, options runtime.Object, sc
 	}
 }
 
+// Methods implements rest.Connecter: those that kube-apiserver connects by.
+func (n *notRunning) Methods() []string {
+	switch n.name {
+	case "log":
+		return []string{http.MethodGet}
+	case "proxy":
+		return []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+	}
+	return []string{http.MethodGet, http.MethodPost}
+}
+
 // notRunning says that there is nothing to connect to: not found when there is no such object, or else that nobody runs it.
 type notRunning struct {
 	of         *registry.Store
 	what, name string
 }
 
-func (n *notRunning) Get(ctx context.Context, namespace, name string, _ *metav1.GetOptions) (rest.Object, error) {
-	if _, err := n.of.Get(ctx, namespace, name, &metav1.GetOptions{}); err != nil {
-		return nil, err
+// Connect implements rest.Connecter.
+func (n *notRunning) Connect(_ http.ResponseWriter, r *http.Request, namespace, name string) error {
+	if _, err := n.of.Get(r.Context(), namespace, name, &metav1.GetOptions{}); err != nil {
+		return err
 	}
-	return nil, &apierrors.StatusError{ErrStatus: metav1.Status{
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotImplemented, Reason: "NotImplemented",
 		Message: fmt.Sprintf("%s of %s %q is not available: this server stores %ss and runs none", n.name, n.what, name, n.what),
 		Details: &metav1.StatusDetails{Name: name, Kind: n.what + "s/" + n.name},
