@@ -94,6 +94,14 @@ func TestATokenCanBeBoundToAPod(t *testing.T) {
 	if got := p.whoami(t, token); got != robot {
 		t.Errorf("the pod's token is %q's", got)
 	}
+	p.kubectl(t, "create", "serviceaccount", "other")
+	if _, errs, err := p.tryKubectl(t, "", "create", "token", "other", "--bound-object-kind=Pod", "--bound-object-name=worker"); err == nil ||
+		!strings.Contains(errs, `cannot bind token for serviceaccount "other" to pod running with different serviceaccount name`) {
+		t.Errorf("another account's token for the pod: %v %s", err, errs)
+	}
+	if _, errs, err := p.tryKubectl(t, "", "exec", "worker", "--", "ls"); err == nil || !strings.Contains(errs, "this server stores pods and runs none") {
+		t.Errorf("exec: %v %s", err, errs)
+	}
 	p.kubectl(t, "delete", "pod", "worker")
 	if got := p.whoami(t, token); got != "nobody" {
 		t.Errorf("without its pod the token is %q's", got)

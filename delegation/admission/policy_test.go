@@ -189,15 +189,33 @@ func TestWhoWritesAPolicyMustBeAllowedToReadItsParameters(t *testing.T) {
 	}
 	binding := func(policy string) any {
 		return registrationv1.ValidatingAdmissionPolicyBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: ns},
+			ObjectMeta: metav1.ObjectMeta{Name: policy},
 			Spec: registrationv1.ValidatingAdmissionPolicyBindingSpec{
 				PolicyName: policy, ParamRef: &registrationv1.ParamRef{Name: "x", Namespace: ns, ParameterNotFoundAction: ptr(registrationv1.AllowAction)},
 				ValidationActions: []registrationv1.ValidationAction{registrationv1.Deny},
 			},
 		}
 	}
+	named := func(b any, name string) any {
+		renamed := b.(registrationv1.ValidatingAdmissionPolicyBinding)
+		renamed.Name = name
+		return renamed
+	}
 	create(t, validatingPolicies, ns+"-secrets", policy(ns+"-secrets", "Secret"))
 	create(t, validatingPolicies, ns+"-maps", policy(ns+"-maps", "ConfigMap"))
+	create(t, validatingBindings, ns+"-secrets", binding(ns+"-secrets"))
+	for _, path := range []string{validatingPolicies + "/" + ns + "-secrets", validatingBindings + "/" + ns + "-secrets"} {
+		a := do(t, http.MethodPatch, configurations+path, map[string]any{"metadata": map[string]any{"labels": map[string]string{"a": "b"}}},
+			"X-Name", "nobody", "Content-Type", "application/merge-patch+json")
+		if a.code != 200 {
+			t.Errorf("a label for %s, whose parameters stay: got %d %s", path, a.code, a.message())
+		}
+	}
+	a := do(t, http.MethodPatch, configurations+validatingPolicies+"/"+ns+"-maps", map[string]any{"spec": map[string]any{"paramKind": map[string]any{"kind": "Secret"}}},
+		"X-Name", "nobody", "Content-Type", "application/merge-patch+json")
+	if a.code != 422 {
+		t.Errorf("a parameter that the user may not read: got %d %s", a.code, a.message())
+	}
 	for _, test := range []struct {
 		resource string
 		object   any
@@ -206,7 +224,7 @@ func TestWhoWritesAPolicyMustBeAllowedToReadItsParameters(t *testing.T) {
 	}{
 		{validatingPolicies, policy("mine", "Secret"), 422, "spec.paramKind"},
 		{validatingPolicies, policy("mine", "ConfigMap"), 201, ""},
-		{validatingBindings, binding(ns + "-secrets"), 422, "spec.paramRef"},
+		{validatingBindings, named(binding(ns+"-secrets"), "another"), 422, "spec.paramRef"},
 		{validatingBindings, binding("nothing"), 422, "spec.paramRef"},
 		{validatingBindings, binding(ns + "-maps"), 201, ""},
 	} {

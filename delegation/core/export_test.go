@@ -12,6 +12,7 @@ import (
 	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/core/quota"
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/authentication/serviceaccount"
 )
 
 // DeclaredResources are all declarations of this package by resource name.
@@ -87,3 +88,11 @@ func RenewIdentityLease(ctx context.Context, leases *registry.Store, replica Rep
 func CleanIdentityLeases(ctx context.Context, leases *registry.Store, now time.Time) error {
 	return (&identityLeaseCleaner{leases, func() time.Time { return now }}).clean(ctx)
 }
+
+// FillTokenSecret fills a secret as it was seen.
+func FillTokenSecret(ctx context.Context, secrets *registry.Store, issuer *serviceaccount.Issuer, seen *corev1.Secret, account *corev1.ServiceAccount) error {
+	return (&tokenSecrets{secrets: secrets, issuer: issuer}).fill(ctx, seen, account)
+}
+
+// ValidateFinalizerNames is the rule that all built-in kinds have.
+var ValidateFinalizerNames = validateFinalizerNames

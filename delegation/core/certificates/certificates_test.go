@@ -95,6 +95,28 @@ func TestSignersSignWhatTheyAreFor(t *testing.T) {
 	}
 }
 
+// What nobody looked at is not certified: another part of a subject may mean something to whom it is shown.
+func TestOnlyWhoAndOfWhichGroupsIsCertified(t *testing.T) {
+	uid := pkix.AttributeTypeAndValue{Type: []int{1, 3, 6, 1, 4, 1, 57683, 2}, Value: "of-somebody-else"}
+	request := newRequest(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "u", Organization: []string{"g"}, ExtraNames: []pkix.AttributeTypeAndValue{uid}}})
+	authority := newAuthority(t, time.Now().Add(time.Hour))
+	s := NewSigner(nil, func() (*Authority, error) { return authority, nil })
+	signed, err := s.sign(&csr{Spec: certificatesv1.CertificateSigningRequestSpec{
+		Request: request, SignerName: certificatesv1.KubeAPIServerClientSignerName, Usages: []certificatesv1.KeyUsage{certificatesv1.UsageClientAuth},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(signed)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cert.Subject.String(); got != "CN=u,O=g" {
+		t.Errorf("got a certificate of %s", got)
+	}
+}
+
 func TestAVerdictIsFinal(t *testing.T) {
 	condition := func(t certificatesv1.RequestConditionType, status corev1.ConditionStatus, reason string) certificatesv1.CertificateSigningRequestCondition {
 		return certificatesv1.CertificateSigningRequestCondition{Type: t, Status: status, Reason: reason}

@@ -2,7 +2,9 @@ package garbagecollection_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -35,6 +37,43 @@ func TestAServerThatHangsHoldsUpNobody(t *testing.T) {
 		own.plant(name, owner)
 	}
 	collected(t, own)
+}
+
+func TestAWebhookThatHangsHoldsUpNoOtherResource(t *testing.T) {
+	slow, own := newBed("flowers"), newBed("weeds")
+	collect(t, []*bed{slow, own})
+	slow.mu.Lock()
+	slow.writes = true
+	slow.mu.Unlock()
+	gone := metav1.OwnerReference{APIVersion: "garden/v1", Kind: "weeds", Name: "gone", UID: "gone"}
+	for i := range 100 {
+		slow.plant(fmt.Sprint("slow-", i), gone)
+	}
+	begin := time.Now()
+	collected(t, own)
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("another resource waited for %v", took)
+	}
+}
+
+func TestAServerThatIsAwayIsNotAskedForEachOfItsObjects(t *testing.T) {
+	own, away, there := newBed("flowers"), newBed("weeds"), newBed("trees")
+	gone := metav1.OwnerReference{APIVersion: "garden/v1", Kind: "flowers", Name: "gone", UID: "gone"}
+	owner := there.plant("owner")
+	own.plant("child", owner)
+	changed := collect(t, []*bed{own}, away, there)
+	collected(t, there)
+	away.hang()
+	away.lose(errors.New("out of reach"))
+	for i := range 100 {
+		away.plant(fmt.Sprint("x-", i), gone)
+	}
+	there.remove("owner")
+	changed()
+	eventually(t, "what another server owned goes", func() bool { return !own.has("child") })
+	away.recover()
+	changed()
+	eventually(t, "what the server had meanwhile goes, too", func() bool { return !away.has("x-0") && !away.has("x-99") })
 }
 
 func TestWhatHappenedInAGapIsNoticed(t *testing.T) {

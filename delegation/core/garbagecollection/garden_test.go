@@ -31,6 +31,7 @@ type bed struct {
 	version  int
 	down     error
 	hangs    bool
+	writes   bool        // hang, as with a webhook that does not answer
 	changes  chan func() // tells the follower
 	follow   context.CancelCauseFunc
 	observer delegation.OwnershipObserver
@@ -187,6 +188,13 @@ func (b *bed) Rewrite(ctx context.Context, namespace, name string, uid types.UID
 }
 
 func (b *bed) Delete(ctx context.Context, seen *delegation.OwnedObject, policy metav1.DeletionPropagation) error {
+	b.mu.Lock()
+	hang := b.writes
+	b.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	o, err := b.Get(ctx, seen.Namespace, seen.Name)
 	if err != nil {
 		return err

@@ -22,6 +22,11 @@ func parse[T any](t *testing.T, manifest string) *T {
 	return obj
 }
 
+func TestATypeOfLimitIsKnownOrSomebodys(t *testing.T) {
+	says(t, validateLimitRange(parse[corev1.LimitRange](t, "spec: {limits: [{type: Foo}, {type: Pod}, {type: example.com/foo}]}")),
+		`spec.limits[0].type: Invalid value: "Foo": must be a standard limit type or fully qualified`)
+}
+
 // says fails unless the problems are those that want begins, in order.
 func says(t *testing.T, problems field.ErrorList, want ...string) {
 	t.Helper()
