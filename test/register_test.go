@@ -26,6 +26,14 @@ func TestAServerIsRegisteredWithOneCommand(t *testing.T) {
 		!strings.Contains(out, "v1alpha1.wardle.example.com is not available yet: FailedDiscoveryCheck: ") || !strings.Contains(out, "was not available within 2s") {
 		t.Errorf("a wrong port: %v %s", err, out)
 	}
+	// Another manager's word that certificates need not be verified does not outlive a registration that verifies them.
+	p.kubectl(t, "patch", "apiservice", "v1alpha1.wardle.example.com", "--type=merge", "-p", `{"metadata":{"labels":{"a":"b"}},"spec":{"insecureSkipTLSVerify":true}}`)
+	if out, err := p.runs("register", group, "--backend", backend, "--wait", "0s"); err != nil {
+		t.Fatalf("registering with verification: %v %s", err, out)
+	}
+	if got := p.kubectl(t, "get", "apiservice", "v1alpha1.wardle.example.com", "-o", "jsonpath={.spec.insecureSkipTLSVerify}"); got != "" && got != "false" {
+		t.Errorf("certificates are not verified: %s", got)
+	}
 	out, err := p.runs("register", group, "--backend", backend, "--insecure-skip-tls-verify", "--wait", "60s")
 	if err != nil || !strings.HasSuffix(out, "v1alpha1.wardle.example.com is available.\n") {
 		t.Fatalf("registering: %v %s", err, out)
