@@ -155,13 +155,16 @@ func (s *Store) put(ctx context.Context, obj runtime.Object, m metav1.Object, dr
 	if err := s.checkReadable(body); err != nil {
 		return nil, err
 	}
+	if body, err = s.kept(ctx, body); err != nil {
+		return nil, err
+	}
 	return s.cache.Create(ctx, m.GetNamespace(), m.GetName(), body, s.res.Strategy.TTL)
 }
 
 // exists answers that the name is taken, and whether it will soon be free.
 func (s *Store) exists(ctx context.Context, m metav1.Object) error {
 	conflict := apierrors.NewAlreadyExists(s.gr, m.GetName())
-	current, err := s.cache.Get(ctx, m.GetNamespace(), m.GetName(), storage.Read{})
+	current, err := s.get(ctx, m.GetNamespace(), m.GetName(), storage.Read{})
 	if err != nil {
 		return conflict
 	}

@@ -31,7 +31,7 @@ func (s *Store) Delete(ctx context.Context, namespace, name string, opts *metav1
 }
 
 func (s *Store) tryDelete(ctx context.Context, namespace, name string, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
-	stored, err := s.cache.Get(ctx, namespace, name, storage.Read{})
+	stored, err := s.get(ctx, namespace, name, storage.Read{})
 	if err != nil {
 		return nil, false, s.explain(ctx, name, err)
 	}
@@ -85,6 +85,9 @@ func (s *Store) markDeleted(ctx context.Context, stored *storage.Object, obj run
 	}
 	body, err := s.encode(obj, m)
 	if err != nil || dryRun || unchanged(stored, body) {
+		return err
+	}
+	if body, err = s.kept(ctx, body); err != nil {
 		return err
 	}
 	written, err := s.cache.Update(ctx, stored.Namespace(), stored.Name(), body, stored.ResourceVersion(), s.res.Strategy.TTL)

@@ -37,6 +37,9 @@ func (s *Store) mainDoor() door {
 			}
 		},
 		validate: func(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+			if strategy.ValidateChange != nil {
+				return strategy.ValidateChange(ctx, obj, old)
+			}
 			var problems field.ErrorList
 			if strategy.Validate != nil {
 				problems = append(problems, strategy.Validate(ctx, obj)...)

@@ -21,7 +21,7 @@ func (s *Store) Get(ctx context.Context, namespace, name string, opts *metav1.Ge
 		}
 		read = notOlderThan(revision)
 	}
-	obj, err := s.cache.Get(ctx, namespace, name, read)
+	obj, err := s.get(ctx, namespace, name, read)
 	if err != nil {
 		return nil, s.readError(ctx, name, read.NotOlderThan, err)
 	}
@@ -58,13 +58,16 @@ func (s *Store) List(ctx context.Context, namespace string, opts *rest.ListOptio
 		limit = 0 // any state will do, and the whole of it is at hand (contract 7.7)
 	}
 	list := &rest.List{ResourceVersion: snapshot.Revision()}
-	if limit <= 0 {
+	if limit <= 0 && s.codec == nil {
 		list.Items = func(yield func(rest.Object) bool) {
 			ascend(snapshot, namespace, start, &sel, func(o *storage.Object) bool { return yield(o) })
 		}
 		return list, nil
 	}
-	page := s.page(snapshot, namespace, start, &sel, limit, list)
+	page, err := s.page(ctx, snapshot, namespace, start, &sel, limit, list)
+	if err != nil {
+		return nil, err
+	}
 	list.Items = func(yield func(rest.Object) bool) {
 		for _, o := range page {
 			if !yield(o) {
@@ -86,19 +89,59 @@ func ascend(snapshot *storage.Snapshot, namespace, start string, sel *selector, 
 	snapshot.Ascend(namespace, start, func(o *storage.Object) bool { return !sel.matches(o) || yield(o) })
 }
 
-// page collects up to limit objects, and says in list how to go on when there are more.
-func (s *Store) page(snapshot *storage.Snapshot, namespace, start string, sel *selector, limit int64, list *rest.List) []*storage.Object {
+// ascendShown is ascend in the registry's version; sel selects what is shown. Objects are converted in batches of most, or all
+// at once when that is 0.
+func (s *Store) ascendShown(ctx context.Context, snapshot *storage.Snapshot, namespace, start string, sel *selector, most int64, yield func(*storage.Object) bool) error {
+	if s.codec == nil {
+		ascend(snapshot, namespace, start, sel, yield)
+		return nil
+	}
+	every := &selector{all: true, name: sel.name}
+	for {
+		var batch []*storage.Object
+		full := false
+		ascend(snapshot, namespace, start, every, func(o *storage.Object) bool {
+			if full = most > 0 && int64(len(batch)) == most; !full {
+				batch = append(batch, o)
+			}
+			return !full
+		})
+		if len(batch) == 0 {
+			return nil
+		}
+		start = batch[len(batch)-1].Key() + "\x00"
+		batch, err := s.shownAll(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, o := range batch {
+			if sel.matches(o) && !yield(o) {
+				return nil
+			}
+		}
+		if !full {
+			return nil
+		}
+	}
+}
+
+// page collects up to limit objects, or all when that is 0, and says in list how to go on when there are more.
+func (s *Store) page(ctx context.Context, snapshot *storage.Snapshot, namespace, start string, sel *selector, limit int64, list *rest.List) ([]*storage.Object, error) {
 	var page []*storage.Object
 	more := false
-	ascend(snapshot, namespace, start, sel, func(o *storage.Object) bool {
-		if more = int64(len(page)) == limit; more {
+	most := int64(0)
+	if limit > 0 {
+		most = limit + 1 // one more tells whether there are more
+	}
+	err := s.ascendShown(ctx, snapshot, namespace, start, sel, most, func(o *storage.Object) bool {
+		if more = limit > 0 && int64(len(page)) == limit; more {
 			return false
 		}
 		page = append(page, o)
 		return true
 	})
-	if !more {
-		return page
+	if err != nil || !more {
+		return page, err
 	}
 	next := page[len(page)-1].Key() + "\x00"
 	list.Continue = continueToken{Revision: snapshot.Revision(), Start: next}.encode()
@@ -106,7 +149,7 @@ func (s *Store) page(snapshot *storage.Snapshot, namespace, start string, sel *s
 		remaining := s.remaining(snapshot, namespace, start, next, len(page))
 		list.RemainingItemCount = &remaining
 	}
-	return page
+	return page, nil
 }
 
 // remaining counts what follows a page. The first page of everything needs no walk.

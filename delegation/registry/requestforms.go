@@ -79,6 +79,11 @@ func (r *Request) Change(f Form, body []byte, strict bool) error {
 	if kind := obj.GetObjectKind().GroupVersionKind(); kind != f.Kind {
 		return fmt.Errorf("the kind of the object may not become %q", kind)
 	}
+	if r.store != nil && r.store.res.Settle != nil && f.view == nil {
+		if unknown, err := r.store.res.Settle(obj); err != nil || strict && len(unknown) > 0 {
+			return errors.Join(append(unknown, err)...)
+		}
+	}
 	if f.view != nil {
 		if obj, err = f.view.take(obj, r.Kind); err != nil {
 			return err

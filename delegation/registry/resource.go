@@ -16,6 +16,7 @@ import (
 type Resource struct {
 	GroupVersion schema.GroupVersion
 	Kind         string
+	ListKind     string // default Kind + "List"
 	Name         string // plural
 	SingularName string
 	ShortNames   []string
@@ -26,6 +27,11 @@ type Resource struct {
 
 	New     func() runtime.Object
 	NewList func() runtime.Object
+
+	// Read is storage.ResourceConfig.Read.
+	Read func(json []byte) (shown []byte, rewritten bool)
+	// Settle is rest.Resource.Settle.
+	Settle func(obj runtime.Object) (unknown []error, err error)
 
 	Strategy Strategy
 	// Status adds the status subresource.
@@ -45,7 +51,8 @@ type Strategy struct {
 	// PrepareForStatusUpdate does so for the status subresource; the default keeps all but status (and metadata.managedFields) of old.
 	PrepareForStatusUpdate func(ctx context.Context, obj, old runtime.Object)
 	Validate               func(ctx context.Context, obj runtime.Object) field.ErrorList
-	ValidateUpdate         func(ctx context.Context, obj, old runtime.Object) field.ErrorList // Validate runs too
+	ValidateUpdate         func(ctx context.Context, obj, old runtime.Object) field.ErrorList // Validate runs too, unless
+	ValidateChange         func(ctx context.Context, obj, old runtime.Object) field.ErrorList // this takes the place of both
 	ValidateStatusUpdate   func(ctx context.Context, obj, old runtime.Object) field.ErrorList
 	// ValidateName returns messages; default DNS-1123 subdomain.
 	ValidateName func(name string, prefix bool) []string

@@ -32,6 +32,7 @@ type Store struct {
 	cache *storage.Cache
 	gvk   schema.GroupVersionKind
 	gr    schema.GroupResource
+	codec Codec // nil speaks the version that is stored
 
 	forms        *forms // nil when nobody manages fields
 	views        []*View
@@ -46,17 +47,21 @@ func New(ctx context.Context, cfg Config, res Resource) (*Store, error) {
 	if res.Path == "" {
 		res.Path = res.Name
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	cache, err := cfg.Store.OpenResource(ctx, storage.ResourceConfig{
-		Group: res.GroupVersion.Group, Resource: res.Name, Path: res.Path, Namespaced: res.Namespaced, Fields: res.Strategy.Fields,
+		Group: res.GroupVersion.Group, Resource: res.Name, Path: res.Path, Namespaced: res.Namespaced, Fields: res.Strategy.Fields, Read: res.Read,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", res.GroupVersion.WithResource(res.Name).GroupResource(), err)
 	}
+	return newStore(cfg, res, cache, nil), nil
+}
+
+func newStore(cfg Config, res Resource, cache *storage.Cache, codec Codec) *Store {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Store{
-		cfg: cfg, res: res, cache: cache,
+		cfg: cfg, res: res, cache: cache, codec: codec,
 		gvk: res.GroupVersion.WithKind(res.Kind),
 		gr:  schema.GroupResource{Group: res.GroupVersion.Group, Resource: res.Name},
 	}
@@ -64,7 +69,7 @@ func New(ctx context.Context, cfg Config, res Resource) (*Store, error) {
 		s.forms = &forms{stored: newFieldTypes(cfg.Types, s.gvk, res.New)}
 	}
 	s.main, s.status = s.mainDoor(), s.statusDoor()
-	return s, nil
+	return s
 }
 
 // Close ends the resource's cache and every watch of it. The objects stay stored.
@@ -76,6 +81,7 @@ func (s *Store) Rest() *rest.Resource {
 	r := &rest.Resource{
 		GroupVersion: s.res.GroupVersion,
 		Kind:         s.res.Kind,
+		ListKind:     s.res.ListKind,
 		Name:         s.res.Name,
 		SingularName: s.res.SingularName,
 		ShortNames:   s.res.ShortNames,
@@ -86,6 +92,7 @@ func (s *Store) Rest() *rest.Resource {
 		NewList:      s.res.NewList,
 		Scheme:       s.cfg.Scheme,
 		Table:        s.res.Table,
+		Settle:       s.res.Settle,
 		Applier:      s.main.applier(),
 	}
 	if s.res.Status {
@@ -108,6 +115,7 @@ func (s *Store) restOf(name string, store any, d *door) *rest.Resource {
 		New:          s.res.New,
 		Scheme:       s.cfg.Scheme,
 		Table:        s.res.Table,
+		Settle:       s.res.Settle,
 		Applier:      d.applier(),
 	}
 }

@@ -18,7 +18,7 @@ import (
 // GetAs reads one object, decoded; T is the resource's type (*corev1.Namespace).
 func GetAs[T runtime.Object](ctx context.Context, s *Store, namespace, name string) (T, error) {
 	var none T
-	o, err := s.cache.Get(ctx, namespace, name, storage.Read{})
+	o, err := s.get(ctx, namespace, name, storage.Read{})
 	if err != nil {
 		return none, s.explain(ctx, name, err)
 	}

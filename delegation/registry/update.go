@@ -41,7 +41,7 @@ func (s *Store) update(ctx context.Context, d *door, namespace, name string, tra
 var errOvertaken = errors.New("another writer was faster")
 
 func (s *Store) tryUpdate(ctx context.Context, d *door, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (runtime.Object, bool, error) {
-	stored, err := s.cache.Get(ctx, namespace, name, storage.Read{})
+	stored, err := s.get(ctx, namespace, name, storage.Read{})
 	if errors.Is(err, storage.ErrNotFound) && d.create && (opts.CreateOnMissing || s.res.Strategy.AllowCreateOnUpdate) {
 		obj, err := s.createByUpdate(ctx, namespace, name, transform, opts)
 		return obj, err == nil, err
@@ -115,7 +115,7 @@ func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, ol
 	if err != nil {
 		return nil, err
 	}
-	if same {
+	if same && !stored.Rewritten() {
 		return obj, nil
 	}
 	if s.res.Strategy.Generation {
@@ -128,6 +128,9 @@ func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, ol
 	}
 	if w.dryRun {
 		return obj, nil
+	}
+	if body, err = s.kept(ctx, body); err != nil {
+		return nil, err
 	}
 	written, err := s.cache.Update(ctx, stored.Namespace(), stored.Name(), body, stored.ResourceVersion(), s.res.Strategy.TTL)
 	if err != nil {

@@ -42,11 +42,7 @@ type View struct {
 // what was applied in it is told in its names, and of what was written otherwise in those of the stored version.
 func (s *Store) View(v View) *rest.Resource {
 	of := &viewStore{store: s, view: v}
-	s.views = append(s.views, &of.view)
-	if s.forms != nil {
-		of.types = newFieldTypes(s.cfg.Types, v.GroupVersion.WithKind(v.Kind), v.New)
-		s.forms.views = append(s.forms.views, viewForm{view: &of.view, types: of.types})
-	}
+	of.types = s.addForm(&of.view)
 	r := &rest.Resource{
 		GroupVersion: v.GroupVersion,
 		Kind:         v.Kind,

@@ -93,7 +93,11 @@ func (s *Store) startOf(ctx context.Context, version string, revision int64) (*s
 // Next returns what is to be shown next.
 func (w *watcher) Next() ([]rest.Event, error) {
 	if w.initial != nil {
-		if events := w.nextInitial(); len(events) > 0 {
+		events, err := w.nextInitial()
+		if err != nil {
+			return nil, err
+		}
+		if len(events) > 0 {
 			return events, nil
 		}
 	}
@@ -106,8 +110,9 @@ func (w *watcher) Next() ([]rest.Event, error) {
 		w.seen = seen
 		switch {
 		case err == nil:
-			if events := w.visible(changes); len(events) > 0 {
-				return events, nil
+			events, err := w.visible(changes)
+			if err != nil || len(events) > 0 {
+				return events, err
 			}
 		case w.ctx.Err() != nil:
 			return nil, w.ctx.Err()
@@ -120,10 +125,10 @@ func (w *watcher) Next() ([]rest.Event, error) {
 }
 
 // nextInitial hands out the next part of the initial state, and at its end the mark of it.
-func (w *watcher) nextInitial() []rest.Event {
+func (w *watcher) nextInitial() ([]rest.Event, error) {
 	w.events = w.events[:0]
 	more := false
-	ascend(w.initial, w.namespace, w.from, &w.sel, func(o *storage.Object) bool {
+	err := w.store.ascendShown(w.ctx, w.initial, w.namespace, w.from, &w.sel, initialBatch+1, func(o *storage.Object) bool {
 		if more = len(w.events) == initialBatch; more {
 			return false
 		}
@@ -131,21 +136,27 @@ func (w *watcher) nextInitial() []rest.Event {
 		w.from = o.Key() + "\x00"
 		return true
 	})
-	if more {
-		return w.events
+	if err != nil || more {
+		return w.events, err
 	}
 	w.initial = nil
 	if w.endMark {
 		w.events = append(w.events, w.mark(`"annotations":{"`+metav1.InitialEventsAnnotationKey+`":"true"},`))
 	}
-	return w.events
+	return w.events, nil
 }
 
 // visible turns changes into what this watcher sees: an object that comes to match is added, one that no
 // longer matches is deleted.
-func (w *watcher) visible(changes []*storage.Event) []rest.Event {
+func (w *watcher) visible(changes []*storage.Event) ([]rest.Event, error) {
 	w.events = w.events[:0]
 	for _, change := range changes {
+		if w.store.codec != nil {
+			var err error
+			if change, err = change.In(w.shown); err != nil {
+				return nil, err
+			}
+		}
 		typ := change.Type
 		if !w.sel.all {
 			is := typ != watch.Deleted && w.sel.matches(change.Object)
@@ -163,7 +174,11 @@ func (w *watcher) visible(changes []*storage.Event) []rest.Event {
 		}
 		w.events = append(w.events, rest.Event{Type: typ, Object: change.Shown(typ), Frame: change.Frame(typ)})
 	}
-	return w.events
+	return w.events, nil
+}
+
+func (w *watcher) shown(o *storage.Object) (*storage.Object, error) {
+	return w.store.shown(w.ctx, o)
 }
 
 // awaitBookmark has the cursor nudged when the next bookmark is due.

@@ -163,17 +163,31 @@ func (c *Cache) change(ev *clientv3.Event) (*Event, error) {
 		typ = watch.Modified
 		key = previous.key // one copy of it is enough
 	}
-	o, err := newObject(key, namespace, ev.Kv.Value, ev.Kv.ModRevision, typ)
+	o, err := c.object(key, namespace, ev.Kv, typ)
 	if err != nil {
 		return nil, err
 	}
-	o.index(c.cfg.Fields)
 	c.objects.Set(key, o)
 	c.bytes += int64(len(o.JSON()))
 	if previous != nil {
 		c.bytes -= int64(len(previous.JSON()))
 	}
 	return &Event{Type: typ, Object: o, Previous: previous, Revision: ev.Kv.ModRevision}, nil
+}
+
+// object makes what clients are shown of a key's value.
+func (c *Cache) object(key string, namespace int, kv *mvccpb.KeyValue, typ watch.EventType) (*Object, error) {
+	body, rewritten := kv.Value, false
+	if c.cfg.Read != nil {
+		body, rewritten = c.cfg.Read(body)
+	}
+	o, err := newObject(key, namespace, body, kv.ModRevision, typ)
+	if err != nil {
+		return nil, err
+	}
+	o.rewritten = rewritten
+	o.index(c.cfg.Fields)
+	return o, nil
 }
 
 // split takes an etcd key apart; false for one that is no object of this resource.

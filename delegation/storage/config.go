@@ -67,6 +67,10 @@ type ResourceConfig struct {
 	// Fields are the selectable fields of an object beyond metadata.name and metadata.namespace,
 	// taken from its JSON once, when it enters the cache; nil for none.
 	Fields func(json []byte) fields.Set
+	// Read makes the bytes that clients are shown of those that are stored, once, when an object enters the cache; nil shows
+	// what is stored. It returns what it was given when there is nothing to change. rewritten tells that an object is to be stored anew
+	// although a client changes nothing of it.
+	Read func(json []byte) (shown []byte, rewritten bool)
 }
 
 func (c ResourceConfig) check() error {

@@ -50,3 +50,18 @@ func (e *Event) Frame(typ watch.EventType) []byte {
 	}
 	return frame
 }
+
+// In is the event in another version, which show makes objects of.
+func (e *Event) In(show func(*Object) (*Object, error)) (*Event, error) {
+	other := &Event{Type: e.Type, Revision: e.Revision, received: e.received}
+	var err error
+	if other.Object, err = show(e.Object); err != nil {
+		return nil, err
+	}
+	if e.Previous != nil {
+		if other.Previous, err = show(e.Previous); err != nil {
+			return nil, err
+		}
+	}
+	return other, nil
+}

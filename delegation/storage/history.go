@@ -188,12 +188,11 @@ func (t *tale) event(ctx context.Context, ev *clientv3.Event) (*Event, error) {
 	if previous != nil {
 		typ = watch.Modified
 	}
-	o, err := newObject(key, namespace, ev.Kv.Value, ev.Kv.ModRevision, typ)
+	o, err := c.object(key, namespace, ev.Kv, typ)
 	if err != nil {
 		c.complain(ctx, ev.Kv, err)
 		return nil, nil
 	}
-	o.index(c.cfg.Fields)
 	t.known[key] = o
 	return &Event{Type: typ, Object: o, Previous: previous, Revision: ev.Kv.ModRevision}, nil
 }
@@ -208,11 +207,10 @@ func (t *tale) previous(ctx context.Context, ev *clientv3.Event, key string, nam
 	case ev.PrevKv == nil:
 		return nil, fmt.Errorf("the state before revision %d is gone: %w", ev.Kv.ModRevision, ErrCompacted)
 	}
-	o, err := newObject(key, namespace, ev.PrevKv.Value, ev.PrevKv.ModRevision, watch.Added)
+	o, err := t.cache.object(key, namespace, ev.PrevKv, watch.Added)
 	if err != nil {
 		t.cache.complain(ctx, ev.PrevKv, err)
 		return nil, nil
 	}
-	o.index(t.cache.cfg.Fields)
 	return o, nil
 }

@@ -44,12 +44,11 @@ func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tr
 			if !ok {
 				continue
 			}
-			o, err := newObject(key, namespace, kv.Value, kv.ModRevision, watch.Added)
+			o, err := c.object(key, namespace, kv, watch.Added)
 			if err != nil {
 				c.complain(ctx, kv, err)
 				continue
 			}
-			o.index(c.cfg.Fields)
 			objects.Set(key, o)
 		}
 		if !resp.More || len(resp.Kvs) == 0 {

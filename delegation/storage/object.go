@@ -15,15 +15,16 @@ import (
 // Its JSON lies inside the watch frame that announced it, so that a watcher's bytes cost no memory of
 // their own, and its labels and name point into bytes that are there anyway.
 type Object struct {
-	frame    []byte // {"type":"ADDED","object":JSON}\n
-	key      string // namespace/name, or name
-	labels   []pair
-	fields   []pair // beyond metadata.name and metadata.namespace
-	revision int64
-	head     uint8                     // where the JSON begins in frame
-	slash    uint16                    // length of the namespace; 0 when there is none
-	asked    atomic.Bool               // for another form than JSON, at least once
-	other    atomic.Pointer[otherForm] // the one that is remembered
+	frame     []byte // {"type":"ADDED","object":JSON}\n
+	key       string // namespace/name, or name
+	labels    []pair
+	fields    []pair // beyond metadata.name and metadata.namespace
+	revision  int64
+	head      uint8                     // where the JSON begins in frame
+	slash     uint16                    // length of the namespace; 0 when there is none
+	rewritten bool                      // what is stored is not quite what is shown
+	asked     atomic.Bool               // for another form than JSON, at least once
+	other     atomic.Pointer[otherForm] // the one that is remembered
 }
 
 const frameTail = "}\n"
@@ -111,6 +112,22 @@ func (o *Object) JSON() []byte {
 
 // ResourceVersion is the store's revision of the last write.
 func (o *Object) ResourceVersion() int64 { return o.revision }
+
+// Rewritten tells that the object is shown otherwise than it is stored: the next write stores it anew, whatever
+// it changes.
+func (o *Object) Rewritten() bool { return o.rewritten }
+
+// Shown is the same state with other bytes: in another version, with labels and selectable fields (when fields is not nil) as they
+// are there.
+func (o *Object) Shown(json []byte, fields func(json []byte) fields.Set) (*Object, error) {
+	shown, err := newObject(o.key, int(o.slash), json, o.revision, watch.Added)
+	if err != nil {
+		return nil, err
+	}
+	shown.rewritten = o.rewritten
+	shown.index(fields)
+	return shown, nil
+}
 
 // Namespace is empty for an object of the cluster's scope.
 func (o *Object) Namespace() string { return o.key[:o.slash] }

@@ -4,6 +4,7 @@ package storage
 type otherForm struct {
 	form  any
 	bytes []byte
+	shown *Object // when the form is another version
 }
 
 // Remember returns the object in form, as encode makes it. It is kept from the second time on that
@@ -23,4 +24,19 @@ func (o *Object) Remember(form any, encode func() ([]byte, error)) ([]byte, erro
 		o.other.CompareAndSwap(nil, &otherForm{form: form, bytes: bytes})
 	}
 	return bytes, nil
+}
+
+// ShownIn is the object in another version, if it is remembered.
+func (o *Object) ShownIn(version any) (*Object, bool) {
+	if kept := o.other.Load(); kept != nil && kept.form == version && kept.shown != nil {
+		return kept.shown, true
+	}
+	return nil, false
+}
+
+// RememberIn notes what the object is in another version. Like any other form, it is kept from the second time on.
+func (o *Object) RememberIn(version any, shown *Object) {
+	if o.asked.Swap(true) && o.other.Load() == nil {
+		o.other.CompareAndSwap(nil, &otherForm{form: version, shown: shown})
+	}
 }

@@ -59,6 +59,21 @@ func (c *codec) decode(body []byte, f format, gvk schema.GroupVersionKind, into 
 	return nil, nil
 }
 
+// decodeLoose reads a body into an object without a Go type. What kind it says it is, is for the resource's rules to judge.
+func (c *codec) decodeLoose(body []byte, f format, gvk schema.GroupVersionKind, into runtime.Object) (problems []error, err error) {
+	obj, actual, err := c.decoder(f).Decode(body, &gvk, into)
+	if strict, ok := runtime.AsStrictDecodingError(err); ok && obj == into {
+		problems, err = strict.Errors(), nil
+	}
+	if err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v", gvk.Kind, err))
+	}
+	if actual.GroupVersion() != gvk.GroupVersion() {
+		return nil, mismatch(*actual, gvk)
+	}
+	return problems, nil
+}
+
 // mismatch says that the body is of another kind than its path.
 func mismatch(actual, want schema.GroupVersionKind) error {
 	if actual.GroupVersion() != want.GroupVersion() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,6 +23,16 @@ type shared struct {
 	options *codec
 	buffers *buffers
 	watches *watchGroup
+}
+
+func newShared(cfg Config) *shared {
+	if cfg.MinRequestTimeout == 0 {
+		cfg.MinRequestTimeout = 30 * time.Minute
+	}
+	if cfg.MaxBodyBytes == 0 {
+		cfg.MaxBodyBytes = 3 << 20
+	}
+	return &shared{cfg: cfg, options: newOptionsCodec(), buffers: newBuffers(), watches: newWatchGroup(cfg.Stopping)}
 }
 
 // endpoint is one resource or subresource with all that its verbs need at hand.
@@ -65,6 +76,9 @@ func newEndpoint(s *shared, codec *codec, res, parent *Resource) *endpoint {
 		if kinds, _, err := res.Scheme.ObjectKinds(res.NewList()); err == nil && len(kinds) > 0 {
 			e.listKind = kinds[0].Kind
 		}
+	}
+	if res.ListKind != "" {
+		e.listKind = res.ListKind
 	}
 	e.table = newTabler(res)
 	return e
@@ -166,6 +180,19 @@ func (e *endpoint) respondObject(w http.ResponseWriter, r *http.Request, status 
 	return e.respondStored(w, r, status, enc, body)
 }
 
+// decode reads body into obj, and tells of fields that mean nothing.
+func (e *endpoint) decode(body []byte, f format, obj runtime.Object) (problems []error, err error) {
+	if e.res.Settle == nil {
+		return e.codec.decode(body, f, e.gvk, obj)
+	}
+	problems, err = e.codec.decodeLoose(body, f, e.gvk, obj)
+	if err != nil {
+		return nil, err
+	}
+	unknown, err := e.res.Settle(obj)
+	return append(problems, unknown...), err
+}
+
 // statusKind is how every client expects a Status: of the core group, although its type is of meta.k8s.io.
 var statusKind = schema.GroupVersionKind{Version: "v1", Kind: "Status"}
 
@@ -180,7 +207,7 @@ func (e *endpoint) decodeBody(w http.ResponseWriter, r *http.Request, validation
 		return nil, err
 	}
 	obj := e.res.New()
-	problems, err := e.codec.decode(body, f, e.gvk, obj)
+	problems, err := e.decode(body, f, obj)
 	if err != nil {
 		return nil, err
 	}

@@ -36,16 +36,10 @@ type WatchMetrics interface {
 // Install adds the routes of resources and their subresources to ws, whose root is prefix
 // ("/api/v1", "/apis/group/version").
 func Install(ws *restful.WebService, prefix string, resources []*Resource, cfg Config) {
-	if cfg.MinRequestTimeout == 0 {
-		cfg.MinRequestTimeout = 30 * time.Minute
-	}
-	if cfg.MaxBodyBytes == 0 {
-		cfg.MaxBodyBytes = 3 << 20
-	}
 	if ws.RootPath() != prefix {
 		ws.Path(prefix)
 	}
-	s := &shared{cfg: cfg, options: newOptionsCodec(), buffers: newBuffers(), watches: newWatchGroup(cfg.Stopping)}
+	s := newShared(cfg)
 	codecs := codecs{}
 	in := installer{ws: ws}
 	for _, res := range resources {

@@ -154,7 +154,7 @@ func (e *endpoint) patched(ctx context.Context, change change, current runtime.O
 		return nil, err
 	}
 	obj := e.res.New()
-	problems, err := e.codec.decode(after, formatJSON, e.gvk, obj)
+	problems, err := e.decode(after, formatJSON, obj)
 	if err != nil {
 		return nil, e.invalidPatch(at, err)
 	}

@@ -15,6 +15,7 @@ type Resource struct {
 	// Kind is the kind of what is read and written here; KindGroupVersion says where it lives when
 	// that is not GroupVersion (autoscaling/v1 Scale, authentication.k8s.io/v1 TokenRequest).
 	Kind             string
+	ListKind         string // default Kind + "List", or what Scheme knows
 	KindGroupVersion schema.GroupVersion
 
 	Name         string // plural, or the subresource's name: "status"
@@ -34,6 +35,10 @@ type Resource struct {
 	Applier Applier
 	// Table renders the resource for kubectl get; nil means Name and Created At.
 	Table *Table
+
+	// Settle drops from an unstructured object that a client sent what its schema does not know, and tells what that was, and fills in
+	// defaults; nil does neither. An error says that it is no object of its kind.
+	Settle func(obj runtime.Object) (unknown []error, err error)
 
 	Subresources []*Resource
 }
