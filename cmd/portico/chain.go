@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,6 +16,7 @@ import (
 	"github.com/portico-api/portico/delegation/extensions"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/delegation/stored"
 	"github.com/portico-api/portico/handler/authorization"
 )
 
@@ -44,17 +46,27 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 
 	end := delegation.NewEmptyDelegate()
 
-	ext, err := extensions.New(generic, end)
-	if err != nil {
-		return nil, err
-	}
-
 	var leadership core.Leadership
 	if p.leads != nil {
 		leadership = p.leads
 	}
-	var front *aggregator.Server // made last; core asks it only when both run
-	mid, err := core.New(ctx, core.Config{
+	// Made after those who ask them, which they do only when all run.
+	var front *aggregator.Server
+	var mid *core.Server
+	addresses := func(ctx context.Context, namespace, name string, port int32) ([]string, error) {
+		return front.ServiceAddresses(ctx, namespace, name, port)
+	}
+	ext, err := extensions.New(ctx, extensions.Config{
+		Registry:         shared,
+		Admission:        func() registry.Admission { return mid.Admission() },
+		ServiceAddresses: addresses,
+		Leadership:       leadership,
+	}, generic, end)
+	if err != nil {
+		return nil, err
+	}
+
+	mid, err = core.New(ctx, core.Config{
 		Registry: shared,
 		RBAC:     p.rbac,
 		Rules:    p.rules,
@@ -67,18 +79,22 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		Replica:          p.replica,
 		EventTTL:         p.eventTTL,
 
-		ServiceAddresses: func(ctx context.Context, namespace, name string, port int32) ([]string, error) {
-			return front.ServiceAddresses(ctx, namespace, name, port)
-		},
+		ServiceAddresses:         addresses,
 		WorkloadAPIs:             p.workload,
 		DisableGarbageCollection: !p.collect,
 
-		NamespacedContent:          func() []delegation.NamespacedContent { return front.NamespacedContent() },
+		NamespacedContent: func() []delegation.NamespacedContent {
+			return append(ext.NamespacedContent(), front.NamespacedContent()...)
+		},
 		SubscribeNamespacedContent: func(on func()) { front.OnNamespacedContentChange(on) },
 		OwnedResources: func() []delegation.OwnedResource {
-			return append(front.OwnedResources(), core.NewOwnedResource(front.APIServices()))
+			own := []delegation.OwnedResource{stored.NewOwnedResource(front.APIServices()), stored.NewOwnedResource(ext.Definitions())}
+			return slices.Concat(own, ext.OwnedResources(context.WithoutCancel(ctx)), front.OwnedResources())
 		},
-		SubscribeOwnedResources: func(on func()) { front.OnOwnedResourcesChange(on) },
+		SubscribeOwnedResources: func(on func()) {
+			ext.OnChange(on)
+			front.OnOwnedResourcesChange(on)
+		},
 	}, generic, ext)
 	if err != nil {
 		return nil, err
@@ -113,6 +129,9 @@ func newScheme(workloads bool) (*runtime.Scheme, error) {
 		if err := workload.AddToScheme(scheme); err != nil {
 			return nil, err
 		}
+	}
+	if err := extensions.AddToScheme(scheme); err != nil {
+		return nil, err
 	}
 	if err := aggregator.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("adding the types of APIServices: %w", err)

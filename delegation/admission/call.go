@@ -51,7 +51,7 @@ func (w *webhook) call(ctx context.Context, rv *review, form int) (*admissionv1.
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline() // the request's may be earlier
-	body, err = w.client.post(ctx, body, time.Until(deadline))
+	body, err = w.client.Post(ctx, body, time.Until(deadline))
 	if err != nil {
 		return nil, &failure{w.name, fmt.Errorf("failed to call webhook: %w", err), codeOf(err)}
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/delegation/controller"
+	"github.com/portico-api/portico/delegation/hookclient"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/metrics"
 )
@@ -30,7 +31,7 @@ type Config struct {
 	// Params finds the objects of a kind that policies take as parameters; nil, and a kind that is not known, find none.
 	Params func(schema.GroupVersionKind) (Params, bool)
 	// Addresses is where services are; nil knows none.
-	Addresses Addresses
+	Addresses hookclient.Addresses
 	Metrics   *metrics.Admission
 }
 
@@ -38,7 +39,7 @@ type Config struct {
 type Hooks struct {
 	cfg     Config
 	compile *compiler
-	clients *clients
+	clients *hookclient.Clients
 	now     atomic.Pointer[hooks]
 
 	mu                                   sync.Mutex
@@ -73,7 +74,7 @@ func NewHooks(cfg Config) *Hooks {
 	h := &Hooks{
 		cfg:                cfg,
 		compile:            compile,
-		clients:            &clients{addresses: cfg.Addresses, compile: compile},
+		clients:            hookclient.NewClients(cfg.Addresses),
 		mutating:           map[string]declared[[]*webhook]{},
 		validating:         map[string]declared[[]*webhook]{},
 		mutatingPolicies:   map[string]declared[*mutatingPolicy]{},
@@ -106,7 +107,7 @@ func (h *Hooks) Load(ctx context.Context, stores Stores) error {
 
 // Run follows what is stored until ctx ends, and then closes the connections to webhooks.
 func (h *Hooks) Run(ctx context.Context, stores Stores, started func()) error {
-	defer h.clients.keepOnly(nil)
+	defer h.clients.KeepOnly(nil)
 	var missing atomic.Int32
 	var following []func(context.Context) error
 	for _, s := range stores.all(h) {
@@ -134,10 +135,10 @@ type source struct {
 func (s *Stores) all(h *Hooks) []source {
 	return []source{
 		sourceOf(h, s.MutatingWebhooks, h.mutating, func(c *registrationv1.MutatingWebhookConfiguration) ([]*webhook, error) {
-			return mutatingWebhooks(c, h.clients)
+			return mutatingWebhooks(c, h.clients, h.compile)
 		}),
 		sourceOf(h, s.ValidatingWebhooks, h.validating, func(c *registrationv1.ValidatingWebhookConfiguration) ([]*webhook, error) {
-			return validatingWebhooks(c, h.clients)
+			return validatingWebhooks(c, h.clients, h.compile)
 		}),
 		sourceOf(h, s.MutatingPolicies, h.mutatingPolicies, func(p *registrationv1.MutatingAdmissionPolicy) (*mutatingPolicy, error) {
 			return newMutatingPolicy(p, h.compile), nil
@@ -229,11 +230,11 @@ func (h *Hooks) publish() {
 		validatingPolicies: bind(h.validatingPolicies, h.validatingBindings),
 	}
 	h.now.Store(next)
-	used := map[*client]bool{}
+	used := map[*hookclient.Client]bool{}
 	for _, w := range slices.Concat(next.mutatingWebhooks, next.validatingWebhooks) {
 		used[w.client] = true
 	}
-	h.clients.keepOnly(used)
+	h.clients.KeepOnly(used)
 }
 
 func flatten(configurations map[string]declared[[]*webhook]) []*webhook {

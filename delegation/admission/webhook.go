@@ -6,6 +6,8 @@ import (
 	"time"
 
 	registrationv1 "k8s.io/api/admissionregistration/v1"
+
+	"github.com/portico-api/portico/delegation/hookclient"
 )
 
 // webhook is one hook of a stored configuration, ready to be asked. It is never changed.
@@ -20,7 +22,7 @@ type webhook struct {
 	reinvoke   bool        // wants to see what others have changed after it
 	timeout    time.Duration
 	version    string // of AdmissionReview that it understands
-	client     *client
+	client     *hookclient.Client
 }
 
 // step is the webhook's type in metrics.
@@ -35,7 +37,7 @@ func (w *webhook) step() string {
 const defaultTimeout = 10 * time.Second
 
 // mutatingWebhooks makes the hooks of a configuration. clients are shared by hooks that are at the same place.
-func mutatingWebhooks(c *registrationv1.MutatingWebhookConfiguration, clients *clients) ([]*webhook, error) {
+func mutatingWebhooks(c *registrationv1.MutatingWebhookConfiguration, clients *hookclient.Clients, compile *compiler) ([]*webhook, error) {
 	hooks := make([]*webhook, 0, len(c.Webhooks))
 	for i := range c.Webhooks {
 		declared := &c.Webhooks[i]
@@ -44,7 +46,7 @@ func mutatingWebhooks(c *registrationv1.MutatingWebhookConfiguration, clients *c
 			MatchPolicy: declared.MatchPolicy, NamespaceSelector: declared.NamespaceSelector, ObjectSelector: declared.ObjectSelector,
 			SideEffects: declared.SideEffects, TimeoutSeconds: declared.TimeoutSeconds,
 			AdmissionReviewVersions: declared.AdmissionReviewVersions, MatchConditions: declared.MatchConditions,
-		}), clients)
+		}), clients, compile)
 		if err != nil {
 			return nil, err
 		}
@@ -56,10 +58,10 @@ func mutatingWebhooks(c *registrationv1.MutatingWebhookConfiguration, clients *c
 }
 
 // validatingWebhooks makes the hooks of a configuration.
-func validatingWebhooks(c *registrationv1.ValidatingWebhookConfiguration, clients *clients) ([]*webhook, error) {
+func validatingWebhooks(c *registrationv1.ValidatingWebhookConfiguration, clients *hookclient.Clients, compile *compiler) ([]*webhook, error) {
 	hooks := make([]*webhook, 0, len(c.Webhooks))
 	for i := range c.Webhooks {
-		w, err := newWebhook(c.Name, i, &c.Webhooks[i], clients)
+		w, err := newWebhook(c.Name, i, &c.Webhooks[i], clients, compile)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +70,7 @@ func validatingWebhooks(c *registrationv1.ValidatingWebhookConfiguration, client
 	return hooks, nil
 }
 
-func newWebhook(configuration string, index int, declared *registrationv1.ValidatingWebhook, clients *clients) (*webhook, error) {
+func newWebhook(configuration string, index int, declared *registrationv1.ValidatingWebhook, clients *hookclient.Clients, compile *compiler) (*webhook, error) {
 	rules := make([]registrationv1.NamedRuleWithOperations, len(declared.Rules))
 	for i := range declared.Rules {
 		rules[i].RuleWithOperations = declared.Rules[i]
@@ -84,7 +86,7 @@ func newWebhook(configuration string, index int, declared *registrationv1.Valida
 		matcher:       m,
 		failOpen:      declared.FailurePolicy != nil && *declared.FailurePolicy == registrationv1.Ignore,
 		timeout:       defaultTimeout,
-		client:        clients.of(&declared.ClientConfig),
+		client:        clients.Of(&declared.ClientConfig),
 	}
 	if len(rules) == 0 { // without a rule there is nothing that it wants to see
 		w.matcher = &matcher{rules: make([]registrationv1.NamedRuleWithOperations, 1), namespaces: m.namespaces, objects: m.objects}
@@ -99,7 +101,7 @@ func newWebhook(configuration string, index int, declared *registrationv1.Valida
 		w.version = declared.AdmissionReviewVersions[i]
 	}
 	if len(declared.MatchConditions) > 0 {
-		w.conditions = newConditions(declared.Name, "webhook", declared.MatchConditions, w.failOpen, clients.compile)
+		w.conditions = newConditions(declared.Name, "webhook", declared.MatchConditions, w.failOpen, compile)
 	}
 	return w, nil
 }

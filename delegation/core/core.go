@@ -18,8 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/portico-api/portico/delegation"
-	"github.com/portico-api/portico/delegation/admission"
 	"github.com/portico-api/portico/delegation/core/certificates"
+	"github.com/portico-api/portico/delegation/hookclient"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/registry/fieldtypes"
 	"github.com/portico-api/portico/handler/authorization"
@@ -58,7 +58,7 @@ type Config struct {
 	// need not be any more. It is called once the unit runs; nil leaves it to the periodic look.
 	SubscribeNamespacedContent func(on func())
 	// ServiceAddresses is where webhooks are that are behind services; nil reaches none.
-	ServiceAddresses admission.Addresses
+	ServiceAddresses hookclient.Addresses
 	// WorkloadAPIs adds the kinds of pods and what they need, as data; the scheme must know them (workload.AddToScheme).
 	WorkloadAPIs bool
 	// DisableGarbageCollection leaves objects whose owners are gone, and those whose deletion waits for their

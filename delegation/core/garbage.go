@@ -11,6 +11,7 @@ import (
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core/garbagecollection"
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/stored"
 )
 
 // newGarbageCollector collects over all resources of the unit but events, which come and go by themselves, and over those of
@@ -27,7 +28,7 @@ func newGarbageCollector(s *stores, cfg Config) *garbagecollection.Collector {
 	}
 	for _, o := range s.all {
 		if o.store != s.events {
-			gc.Own = append(gc.Own, NewOwnedResource(o.resource, o.store))
+			gc.Own = append(gc.Own, stored.NewOwnedResource(o.resource, o.store))
 		}
 	}
 	return garbagecollection.New(gc)

@@ -15,6 +15,7 @@ import (
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/delegation/stored"
 	"github.com/portico-api/portico/handler/rest"
 )
 
@@ -63,7 +64,7 @@ func newNamespaceDeletion(s *stores, cfg Config) *namespaceDeletion {
 	}
 	for _, o := range s.all {
 		if o.resource.Namespaced {
-			d.own = append(d.own, NewNamespacedContent(o.resource, o.store))
+			d.own = append(d.own, stored.NewNamespacedContent(o.resource, o.store))
 		}
 	}
 	return d

@@ -46,7 +46,7 @@ func (t *tokenSecrets) Run(ctx context.Context, started func()) error {
 }
 
 func (t *tokenSecrets) lookAtAll(ctx context.Context, queue *controller.Queue, namespace, account string) {
-	list, err := t.secrets.List(ctx, namespace, everything())
+	list, err := t.secrets.List(ctx, namespace, nil)
 	if err != nil {
 		return // the next change of a secret has it looked at
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/portico-api/portico/handler"
 )
 
-// routes are the handlers of all custom resources. A published table is not changed any more.
-type routes map[schema.GroupVersionResource]http.Handler
+// routes are all custom resources that are served. A published table is not changed any more.
+type routes map[schema.GroupResource]*served
 
 // customResources answers requests for custom resources, and passes every other request to the
 // next delegate as it came.
@@ -22,28 +22,60 @@ type customResources struct {
 
 func newCustomResources(next http.Handler) *customResources {
 	c := &customResources{next: next}
-	c.publish(nil)
+	c.routes.Store(&routes{})
 	return c
 }
 
-// publish replaces all routes.
-func (c *customResources) publish(r routes) {
-	r = maps.Clone(r)
-	c.routes.Store(&r)
+// publish puts s in the place of what is served as resource; nil takes it away. It is called from one goroutine.
+func (c *customResources) publish(resource schema.GroupResource, s *served) {
+	all := maps.Clone(*c.routes.Load())
+	if s == nil {
+		delete(all, resource)
+	} else {
+		all[resource] = s
+	}
+	c.routes.Store(&all)
+}
+
+func (c *customResources) find(resource schema.GroupResource) *served {
+	return (*c.routes.Load())[resource]
 }
 
 func (c *customResources) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.route(r).ServeHTTP(w, r)
-}
-
-func (c *customResources) route(r *http.Request) http.Handler {
 	req, ok := handler.RequestFrom(r.Context())
 	if !ok || !req.Info.IsResourceRequest {
-		return c.next
+		c.next.ServeHTTP(w, r)
+		return
 	}
-	resource := schema.GroupVersionResource{Group: req.Info.APIGroup, Version: req.Info.APIVersion, Resource: req.Info.Resource}
-	if h, served := (*c.routes.Load())[resource]; served {
-		return h
+	for {
+		s := c.find(schema.GroupResource{Group: req.Info.APIGroup, Resource: req.Info.Resource})
+		if s == nil || !s.isFor(&req.Info) {
+			c.next.ServeHTTP(w, r)
+			return
+		}
+		if req.Info.Verb == "watch" {
+			req.Routed = true
+			s.ServeHTTP(w, r) // it ends when the definition changes
+			return
+		}
+		if !s.enter() {
+			continue // what is served now is in the table already
+		}
+		defer s.leave()
+		req.Routed = true
+		s.ServeHTTP(w, r)
+		return
 	}
-	return c.next
+}
+
+// isFor tells whether a request is one for the resource: another version, or a namespace where there is none, is not. Across
+// all namespaces there is only reading.
+func (s *served) isFor(info *handler.RequestInfo) bool {
+	if !servesVersion(s.definition, info.APIVersion) {
+		return false
+	}
+	if s.definition.Spec.Scope != "Namespaced" {
+		return info.Namespace == ""
+	}
+	return info.Namespace != "" || info.Verb == "list" || info.Verb == "watch"
 }

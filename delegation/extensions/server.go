@@ -2,27 +2,60 @@ package extensions
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/controller"
+	"github.com/portico-api/portico/delegation/hookclient"
+	"github.com/portico-api/portico/delegation/registry"
+	types "github.com/portico-api/portico/delegation/registry/fieldtypes"
+	"github.com/portico-api/portico/handler/rest"
 )
 
 // groupName is the API group in which custom resources are defined.
 const groupName = "apiextensions.k8s.io"
 
+// Config is what the unit needs beyond what all units share.
+type Config struct {
+	// Registry is the store and the scheme; its Types are not looked at, and its Admission is Admission.
+	Registry registry.Config
+	// Admission is asked about definitions and custom resources; it is asked for from the first write on. Nil admits everything.
+	Admission func() registry.Admission
+	// ServiceAddresses is where webhooks are that convert and are behind services; nil reaches none.
+	ServiceAddresses hookclient.Addresses
+	// Leadership lets only one of several replicas run what writes; nil means that there is one replica.
+	Leadership Leadership
+}
+
+// Leadership lets one of several replicas work.
+type Leadership interface {
+	While(ctx context.Context, lead func(ctx context.Context) error) error
+}
+
 // Server is the unit of custom resources.
 type Server struct {
 	*delegation.GenericAPIServer
 
-	resources *customResources
+	definitions *registry.Store
+	resources   *customResources
+	catalog     *catalog
+	discovery   *groupVersions
+	leadership  Leadership
 	// synced is closed when every resource that was defined before the start is served. Until then
 	// its path may not be called unknown.
 	synced chan struct{}
 }
 
-// New returns the unit in front of delegate. generic is shared with the other units and is not
-// changed. Definitions are not served yet, so clients find the group's version without a resource.
-func New(generic *delegation.Config, delegate delegation.DelegationTarget) (*Server, error) {
+// New opens the definitions, which lives as long as the store does, and returns the unit in front of delegate. generic is shared with the other
+// units and is not changed. ctx bounds the opening.
+func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate delegation.DelegationTarget) (*Server, error) {
+	if cfg.Registry.Store == nil || cfg.Registry.Scheme == nil {
+		return nil, errors.New("creating the extensions unit: it needs a store and a scheme")
+	}
 	config := *generic
 	// Custom resources appear in the aggregator's /apis. Claiming the path here would hide it.
 	config.EnableDiscovery = false
@@ -30,11 +63,37 @@ func New(generic *delegation.Config, delegate delegation.DelegationTarget) (*Ser
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Admission != nil {
+		cfg.Registry.Admission = lateAdmission(cfg.Admission)
+	}
 	s := &Server{
 		GenericAPIServer: unit,
 		resources:        newCustomResources(delegate.UnprotectedHandler()),
+		leadership:       cfg.Leadership,
 		synced:           make(chan struct{}),
 	}
+	own := cfg.Registry
+	own.Types = types.New(cfg.Registry.Scheme, fieldTypes)
+	resource := definitions(time.Now)
+	if s.definitions, err = registry.New(ctx, own, resource); err != nil {
+		return nil, fmt.Errorf("creating the extensions unit: %w", err)
+	}
+	docs := newDocuments(config.OpenAPI, func(name string) (*definition, error) {
+		return registry.GetAs[*definition](context.Background(), s.definitions, "", name)
+	})
+	s.discovery = newGroupVersions(config.Discovery, docs)
+	s.catalog = newCatalog(s.definitions, s.resources, &maker{
+		definitions: s.definitions,
+		registry:    cfg.Registry,
+		clients:     hookclient.NewClients(cfg.ServiceAddresses),
+		replicas:    cfg.Leadership != nil,
+		direct: rest.NewDirect(rest.Config{
+			Metrics:           config.Metrics.Requests,
+			MinRequestTimeout: config.MinRequestTimeout,
+			Stopping:          config.Lifecycle.WatchesTerminating.Signaled(),
+			Authorizer:        config.Authorizer,
+		}),
+	}, s.discovery)
 	if err := s.install(); err != nil {
 		return nil, fmt.Errorf("creating the extensions unit: %w", err)
 	}
@@ -43,8 +102,9 @@ func New(generic *delegation.Config, delegate delegation.DelegationTarget) (*Ser
 
 func (s *Server) install() error {
 	err := s.InstallAPIGroups(&delegation.APIGroupInfo{
-		Group:    groupName,
-		Versions: []delegation.APIVersion{{Version: "v1"}},
+		Group:      groupName,
+		Versions:   []delegation.APIVersion{{Version: "v1", Resources: []*rest.Resource{s.definitions.Rest()}}},
+		FieldTypes: fieldTypes,
 	})
 	if err != nil {
 		return err
@@ -56,13 +116,56 @@ func (s *Server) install() error {
 	if err := s.AddMuxCompleteSignal("CRDInformerHasNotSynced", s.synced); err != nil {
 		return err
 	}
-	return s.AddPostStartHook("crd-informer-synced", s.sync)
+	synced := make(chan struct{})
+	return errors.Join(
+		s.AddController("start-apiextensions-informers", func(ctx context.Context, started func()) error {
+			return s.catalog.run(ctx, func() { close(synced); started() })
+		}),
+		s.AddController("start-apiextensions-controllers", func(ctx context.Context, started func()) error {
+			started()
+			return s.lead(ctx)
+		}),
+		s.AddPostStartHook("crd-informer-synced", func(ctx context.Context) error {
+			select {
+			case <-synced:
+				close(s.synced)
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}),
+	)
 }
 
-// sync publishes the resources that are defined at start: none, as long as there is no store of
-// definitions.
-func (s *Server) sync(context.Context) error {
-	s.resources.publish(nil)
-	close(s.synced)
-	return nil
+// lead runs what one replica does.
+func (s *Server) lead(ctx context.Context) error {
+	work := func(ctx context.Context) error {
+		return controller.RunAll(ctx,
+			newNaming(s.definitions, time.Now).run,
+			newFinalizing(s.definitions, s.catalog, time.Now).run,
+		)
+	}
+	if s.leadership == nil {
+		return work(ctx)
+	}
+	return s.leadership.While(ctx, work)
+}
+
+// GroupVersions are those in which there are custom resources, for who registers them. OnChange tells of others.
+func (s *Server) GroupVersions() []schema.GroupVersion { return s.discovery.all() }
+
+// Definitions are the definitions and where they are stored.
+func (s *Server) Definitions() (registry.Resource, *registry.Store) {
+	return definitions(time.Now), s.definitions
+}
+
+// lateAdmission asks an admission that is made after who asks it.
+type lateAdmission func() registry.Admission
+
+func (l lateAdmission) Admit(ctx context.Context, r *registry.Request) error {
+	return l().Admit(ctx, r)
+}
+
+func (l lateAdmission) Validate(ctx context.Context, r *registry.Request) error {
+	return l().Validate(ctx, r)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/klog/v2"
 )
 
@@ -98,6 +99,16 @@ func (s *Store) Health(ctx context.Context) error {
 		return fmt.Errorf("the store takes no writes: alarm %s", a.Alarm)
 	}
 	return nil
+}
+
+// HasObjects tells whether anything is stored below a key path: of a resource, or of a resource in a namespace. For those who do not
+// open the resource only to find it empty.
+func (s *Store) HasObjects(ctx context.Context, path string) (bool, error) {
+	resp, err := s.engine.client().Get(ctx, s.cfg.Prefix+path+"/", clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+	if err != nil {
+		return false, explain(ctx, "looking for objects of "+path, err)
+	}
+	return len(resp.Kvs) > 0, nil
 }
 
 // maintainEvery is how often memory is given back and the size is told.

@@ -94,7 +94,7 @@ func (d *describer) describeItem(r *Resource, address, scope, parent string) {
 		case "get":
 			op := d.operation("read", name, "read "+what)
 			d.about(op, "get", r.Kind)
-			op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.schemas.model(r.Object, r.Kind), bodies...)
+			op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.object(r), bodies...)
 			p.Get = op
 		case "create":
 			if parent != "" {
@@ -121,8 +121,7 @@ func (d *describer) describeItem(r *Resource, address, scope, parent string) {
 func (d *describer) list(r *Resource, scope, everywhere string) *spec3.Operation {
 	op := d.operation("list", scope+r.Kind.Kind+everywhere, "list or watch objects of kind "+r.Kind.Kind)
 	d.about(op, "list", r.Kind)
-	kind := r.Kind.GroupVersion().WithKind(r.Kind.Kind + "List")
-	op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.schemas.model(r.List, kind), append(slices.Clone(bodies), streams...)...)
+	op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.collection(r), append(slices.Clone(bodies), streams...)...)
 	return op
 }
 
@@ -134,7 +133,7 @@ func (d *describer) write(r *Resource, action, what, text string, query []*spec3
 	op := d.operation(writeVerbs[action], what, text)
 	d.about(op, action, r.Kind)
 	op.Parameters = query
-	object := d.schemas.model(r.Object, r.Kind)
+	object := d.object(r)
 	op.RequestBody = body(object, true, "*/*")
 	op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", object, bodies...)
 	op.Responses.StatusCodeResponses[http.StatusCreated] = answer("Created", object, bodies...)

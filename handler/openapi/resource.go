@@ -17,6 +17,10 @@ type Resource struct {
 	Verbs      []string // as in discovery
 	// Object and List are empty values of the Go types, or pointers to them; List is nil for what cannot be listed.
 	Object, List any
+	// Schema is what objects are like that have no Go type; Object and List are not looked at then. ListKind is the kind of their
+	// lists, by default Kind with "List".
+	Schema       *spec.Schema
+	ListKind     string
 	Subresources []Resource
 }
 

@@ -1,4 +1,5 @@
-package admission
+// Package hookclient keeps the connections to programs outside that are asked about objects: by admission, and by conversion.
+package hookclient
 
 import (
 	"bytes"
@@ -26,8 +27,8 @@ import (
 // Addresses returns where a service is, host:port of each ready endpoint, at least one.
 type Addresses func(ctx context.Context, namespace, name string, port int32) ([]string, error)
 
-// client is one place where webhooks are, and the connections to it.
-type client struct {
+// Client is one place where webhooks are, and the connections to it.
+type Client struct {
 	url  string
 	http *http.Client
 	err  error // why there can be no connection
@@ -41,20 +42,22 @@ const (
 	idlePerWebhook = 64
 )
 
-// clients keeps the connections to webhooks, so that a configuration that changes does not break those of others.
-type clients struct {
+// Clients keeps the connections to webhooks, so that a configuration that changes does not break those of others.
+type Clients struct {
 	addresses Addresses
-	compile   *compiler
 
 	mu   sync.Mutex
-	kept map[string]*client
+	kept map[string]*Client
 }
 
-// of returns the client of a place. The configuration has been validated.
-func (c *clients) of(config *registrationv1.WebhookClientConfig) *client {
+// NewClients returns clients that find services by addresses; nil finds none.
+func NewClients(addresses Addresses) *Clients { return &Clients{addresses: addresses} }
+
+// Of returns the client of a place. The configuration has been validated.
+func (c *Clients) Of(config *registrationv1.WebhookClientConfig) *Client {
 	key, err := json.Marshal(config)
 	if err != nil {
-		return &client{err: err}
+		return &Client{err: err}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,15 +65,15 @@ func (c *clients) of(config *registrationv1.WebhookClientConfig) *client {
 		return known
 	}
 	if c.kept == nil {
-		c.kept = map[string]*client{}
+		c.kept = map[string]*Client{}
 	}
 	made := c.dialer(config)
 	c.kept[string(key)] = made
 	return made
 }
 
-// keepOnly closes what no hook needs any more.
-func (c *clients) keepOnly(used map[*client]bool) {
+// KeepOnly closes what no hook needs any more.
+func (c *Clients) KeepOnly(used map[*Client]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, kept := range c.kept {
@@ -82,18 +85,18 @@ func (c *clients) keepOnly(used map[*client]bool) {
 }
 
 // close ends the connections that are idle; calls under way end by themselves.
-func (c *client) close() {
+func (c *Client) close() {
 	if c.http != nil {
 		c.http.CloseIdleConnections()
 	}
 }
 
-func (c *clients) dialer(config *registrationv1.WebhookClientConfig) *client {
+func (c *Clients) dialer(config *registrationv1.WebhookClientConfig) *Client {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(config.CABundle) > 0 {
 		settings.RootCAs = x509.NewCertPool()
 		if !settings.RootCAs.AppendCertsFromPEM(config.CABundle) {
-			return &client{err: errors.New("unable to load root certificates: caBundle holds no certificate")}
+			return &Client{err: errors.New("unable to load root certificates: caBundle holds no certificate")}
 		}
 	}
 	transport := &http.Transport{
@@ -103,7 +106,7 @@ func (c *clients) dialer(config *registrationv1.WebhookClientConfig) *client {
 		IdleConnTimeout:     idleTimeout,
 		MaxIdleConnsPerHost: idlePerWebhook,
 	}
-	made := &client{http: &http.Client{
+	made := &Client{http: &http.Client{
 		Transport: transport,
 		// A write would go where nobody has agreed to, and not be one any more.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -131,7 +134,7 @@ func (c *clients) dialer(config *registrationv1.WebhookClientConfig) *client {
 }
 
 // dialService connects to some endpoint of a service, and to another when it cannot be reached.
-func (c *clients) dialService(ctx context.Context, network string, service *registrationv1.ServiceReference, port int32) (net.Conn, error) {
+func (c *Clients) dialService(ctx context.Context, network string, service *registrationv1.ServiceReference, port int32) (net.Conn, error) {
 	if c.addresses == nil {
 		return nil, errors.New("this server knows no services")
 	}
@@ -150,8 +153,8 @@ func (c *clients) dialService(ctx context.Context, network string, service *regi
 	return nil, err
 }
 
-// post sends a question and returns the answer's body. timeout tells the webhook how long anybody will wait.
-func (c *client) post(ctx context.Context, question []byte, timeout time.Duration) ([]byte, error) {
+// Post sends a question and returns the answer's body. timeout tells the webhook how long anybody will wait.
+func (c *Client) Post(ctx context.Context, question []byte, timeout time.Duration) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err
 	}

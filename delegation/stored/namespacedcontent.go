@@ -1,4 +1,5 @@
-package core
+// Package stored tells the deletion of namespaces and the garbage collector of what registries keep, whichever unit they belong to.
+package stored
 
 import (
 	"context"

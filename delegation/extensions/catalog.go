@@ -1,0 +1,154 @@
+package extensions
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/portico-api/portico/delegation/registry"
+)
+
+// catalog follows the definitions and has served what they define.
+type catalog struct {
+	definitions *registry.Store
+	resources   *customResources
+	maker       *maker
+	discovery   *groupVersions
+
+	mu        sync.Mutex
+	known     map[string]*served // by the definition's name
+	listeners []func()
+}
+
+func newCatalog(definitions *registry.Store, resources *customResources, m *maker, discovery *groupVersions) *catalog {
+	return &catalog{definitions: definitions, resources: resources, maker: m, discovery: discovery, known: map[string]*served{}}
+}
+
+// run follows the definitions until ctx ends.
+func (c *catalog) run(ctx context.Context, synced func()) error {
+	defer c.close()
+	return c.definitions.Follow(ctx, func(change registry.Change) {
+		d := change.Object.(*definition)
+		if change.Deleted || !isServed(d) {
+			c.drop(d)
+			return
+		}
+		c.serve(d)
+	}, synced)
+}
+
+// serve has a definition served as it is now. What is of no interest to requests changes nothing.
+func (c *catalog) serve(d *definition) {
+	c.mu.Lock()
+	before := c.known[d.Name]
+	if before != nil && sameService(before.definition, d) {
+		c.mu.Unlock()
+		return
+	}
+	s := newServed(d, c.maker, before)
+	c.known[d.Name] = s
+	c.mu.Unlock()
+	c.resources.publish(resourceOf(d), s)
+	if before != nil {
+		before.retire()
+	}
+	c.discovery.changed(c.inGroup(d.Spec.Group), d.Spec.Group)
+	c.notify()
+}
+
+func (c *catalog) drop(d *definition) {
+	c.mu.Lock()
+	before := c.known[d.Name]
+	delete(c.known, d.Name)
+	c.mu.Unlock()
+	if before == nil {
+		return
+	}
+	c.resources.publish(resourceOf(d), nil)
+	before.retire()
+	c.discovery.changed(c.inGroup(d.Spec.Group), d.Spec.Group)
+	c.notify()
+}
+
+// close lets go of everything, when the server ends.
+func (c *catalog) close() {
+	c.mu.Lock()
+	all := slices.Collect(maps.Values(c.known))
+	c.known = map[string]*served{}
+	c.mu.Unlock()
+	for _, s := range all {
+		s.retire()
+	}
+	for _, s := range all {
+		<-s.closed
+	}
+}
+
+// inGroup are the definitions of a group that are served, by name.
+func (c *catalog) inGroup(group string) []*definition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []*definition
+	for _, name := range slices.Sorted(maps.Keys(c.known)) {
+		if d := c.known[name].definition; d.Spec.Group == group {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// find is what is served of a definition; nil when nothing is.
+func (c *catalog) find(d *definition) *served {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[d.Name]
+}
+
+// all are the custom resources that are served, by the names of their definitions.
+func (c *catalog) all() []*served {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []*served
+	for _, name := range slices.Sorted(maps.Keys(c.known)) {
+		all = append(all, c.known[name])
+	}
+	return all
+}
+
+// onChange has on called when there are other custom resources.
+func (c *catalog) onChange(on func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listeners = append(c.listeners, on)
+}
+
+func (c *catalog) notify() {
+	c.mu.Lock()
+	listeners := slices.Clone(c.listeners)
+	c.mu.Unlock()
+	for _, on := range listeners {
+		on()
+	}
+}
+
+// pathTo is the key path of a definition's objects.
+func pathTo(d *definition) string { return d.Spec.Group + "/" + d.Spec.Names.Plural }
+
+func resourceOf(d *definition) schema.GroupResource {
+	return schema.GroupResource{Group: d.Spec.Group, Resource: d.Spec.Names.Plural}
+}
+
+// sameService tells whether two states of a definition serve the same: its conditions matter only as far as they say that it is established or
+// goes.
+func sameService(a, b *definition) bool {
+	condition := func(typ apiextensionsv1.CustomResourceDefinitionConditionType) bool {
+		return isTrue(a, typ) == isTrue(b, typ)
+	}
+	return a.UID == b.UID && condition(apiextensionsv1.Established) && condition(apiextensionsv1.Terminating) &&
+		a.Generation == b.Generation && apiequality.Semantic.DeepEqual(a.Status.AcceptedNames, b.Status.AcceptedNames)
+}

@@ -1,0 +1,255 @@
+package extensions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	registrationv1 "k8s.io/api/admissionregistration/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/portico-api/portico/delegation/hookclient"
+)
+
+// conversionTimeout is how long a webhook that converts is waited for.
+const conversionTimeout = 30 * time.Second
+
+// converter makes objects of one version of those of another, which it may use up. It is asked only when something has to change.
+type converter interface {
+	convert(ctx context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error)
+}
+
+// newConverter returns the converter of a definition, which has been validated.
+func newConverter(d *definition, clients *hookclient.Clients) (converter, error) {
+	c := d.Spec.Conversion
+	if c == nil || c.Strategy != apiextensionsv1.WebhookConverter {
+		return renaming{}, nil
+	}
+	if c.Webhook == nil || c.Webhook.ClientConfig == nil {
+		return nil, fmt.Errorf("the conversion of %s names no webhook", d.Name)
+	}
+	for _, version := range c.Webhook.ConversionReviewVersions {
+		if version == "v1" || version == "v1beta1" {
+			return &conversionHook{client: clients.Of(hookConfig(c.Webhook.ClientConfig)), version: version}, nil
+		}
+	}
+	return nil, fmt.Errorf("the webhook that converts %s understands none of the versions v1 and v1beta1", d.Name)
+}
+
+func hookConfig(c *apiextensionsv1.WebhookClientConfig) *registrationv1.WebhookClientConfig {
+	config := &registrationv1.WebhookClientConfig{URL: c.URL, CABundle: c.CABundle}
+	if s := c.Service; s != nil {
+		config.Service = &registrationv1.ServiceReference{Namespace: s.Namespace, Name: s.Name, Path: s.Path, Port: s.Port}
+	}
+	return config
+}
+
+// renaming is for versions that differ in nothing but their name.
+type renaming struct{}
+
+func (renaming) convert(_ context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	for _, u := range objects {
+		u.SetAPIVersion(to.GroupVersion().String())
+	}
+	return objects, nil
+}
+
+// conversionHook has a webhook convert.
+type conversionHook struct {
+	client  *hookclient.Client
+	version string // of the reviews
+}
+
+// convert implements converter. All objects go in one request.
+func (h *conversionHook) convert(ctx context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	converted, err := h.ask(ctx, objects, to)
+	if err != nil {
+		from := objects[0].GroupVersionKind()
+		return nil, apierrors.NewInternalError(fmt.Errorf("conversion webhook for %s failed: %w", from, err))
+	}
+	return converted, nil
+}
+
+func (h *conversionHook) ask(ctx context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(ctx, conversionTimeout)
+	defer cancel()
+	id := types.UID(uuid.NewString())
+	question, err := h.question(id, objects, to)
+	if err != nil {
+		return nil, err
+	}
+	body, err := h.client.Post(ctx, question, conversionTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return h.answer(id, body, objects, to)
+}
+
+// question is a ConversionReview, whose two versions differ in their name only.
+func (h *conversionHook) question(id types.UID, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]byte, error) {
+	review := apiextensionsv1.ConversionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: apiextensionsv1.GroupName + "/" + h.version, Kind: "ConversionReview"},
+		Request:  &apiextensionsv1.ConversionRequest{UID: id, DesiredAPIVersion: to.GroupVersion().String(), Objects: make([]runtime.RawExtension, len(objects))},
+	}
+	for i, u := range objects {
+		review.Request.Objects[i].Object = u
+	}
+	body, err := json.Marshal(&review)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the request: %w", err)
+	}
+	return body, nil
+}
+
+// answer takes from a review what may be taken: a webhook converts, and does not say what objects there are.
+func (h *conversionHook) answer(id types.UID, body []byte, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	var review apiextensionsv1.ConversionReview
+	if err := json.Unmarshal(body, &review); err != nil {
+		return nil, fmt.Errorf("the response is no ConversionReview: %w", err)
+	}
+	said := review.Response
+	switch {
+	case review.Kind != "ConversionReview" || review.APIVersion != apiextensionsv1.GroupName+"/"+h.version:
+		return nil, fmt.Errorf("invalid response: expected a ConversionReview of %s/%s, got %q of %q", apiextensionsv1.GroupName, h.version, review.Kind, review.APIVersion)
+	case said == nil:
+		return nil, errors.New("no response provided")
+	case h.version == "v1" && said.UID != id:
+		return nil, fmt.Errorf("expected response.uid=%q, got %q", id, said.UID)
+	case said.Result.Status != metav1.StatusSuccess && said.Result.Message != "":
+		return nil, errors.New(said.Result.Message)
+	case said.Result.Status != metav1.StatusSuccess:
+		return nil, fmt.Errorf("response.result.status was %q, not %q", said.Result.Status, metav1.StatusSuccess)
+	case len(said.ConvertedObjects) != len(objects):
+		return nil, fmt.Errorf("expected %d converted objects, got %d", len(objects), len(said.ConvertedObjects))
+	}
+	converted := make([]*unstructured.Unstructured, len(objects))
+	for i, raw := range said.ConvertedObjects {
+		u, err := decode(raw.Raw)
+		if err != nil || u.Object == nil {
+			return nil, fmt.Errorf("response.convertedObjects[%d] is no object", i)
+		}
+		if got := u.GroupVersionKind(); got.GroupVersion() != to.GroupVersion() {
+			return nil, fmt.Errorf("invalid groupVersion (expected %v, received %v) in response.convertedObjects[%d]", to.GroupVersion(), got.GroupVersion(), i)
+		}
+		if err := keepIdentity(u, objects[i]); err != nil {
+			return nil, fmt.Errorf("response.convertedObjects[%d]: %w", i, err)
+		}
+		converted[i] = u
+	}
+	return converted, nil
+}
+
+// keepIdentity refuses another object, and takes of the metadata what a conversion may change: labels and annotations.
+func keepIdentity(converted, original *unstructured.Unstructured) error {
+	if got, want := converted.GetKind(), original.GetKind(); got != want {
+		return fmt.Errorf("kind is %q, must be %q", got, want)
+	}
+	after, ok := converted.Object["metadata"].(map[string]any)
+	before, _ := original.Object["metadata"].(map[string]any)
+	if !ok {
+		return errors.New("metadata is missing or no object")
+	}
+	for _, name := range []string{"name", "namespace", "uid"} {
+		if !apiequality.Semantic.DeepEqual(after[name], before[name]) {
+			return fmt.Errorf("metadata.%s is %v, must be %v", name, after[name], before[name])
+		}
+	}
+	kept := maps.Clone(before)
+	for _, name := range []string{"labels", "annotations"} {
+		if value, given := after[name]; given {
+			kept[name] = value
+		} else {
+			delete(kept, name)
+		}
+	}
+	converted.Object["metadata"] = kept
+	return nil
+}
+
+// versionCodec leads between one version of a definition and the one that is stored. It is a registry.Codec.
+type versionCodec struct {
+	schema    *versionSchema
+	storage   schema.GroupVersionKind
+	converter converter
+}
+
+// Show implements registry.Codec.
+func (c *versionCodec) Show(ctx context.Context, stored [][]byte) ([][]byte, error) {
+	shown := slices.Clone(stored)
+	var others []*unstructured.Unstructured
+	var places []int
+	for i, body := range stored {
+		if isOf(body, c.schema.kind) {
+			continue
+		}
+		u, err := decode(body)
+		if err != nil {
+			return nil, err
+		}
+		others, places = append(others, u), append(places, i)
+	}
+	if len(others) == 0 {
+		return shown, nil
+	}
+	converted, err := c.converter.convert(ctx, others, c.schema.kind)
+	if err != nil {
+		return nil, err
+	}
+	for n, u := range converted {
+		if _, err := c.schema.settle(u, true); err != nil {
+			return nil, fmt.Errorf("reading a converted %s: %w", c.schema.kind.Kind, err)
+		}
+		c.schema.fill(u)
+		if shown[places[n]], err = json.Marshal(u.Object); err != nil {
+			return nil, fmt.Errorf("encoding a converted %s: %w", c.schema.kind.Kind, err)
+		}
+	}
+	return shown, nil
+}
+
+// Keep implements registry.Codec.
+func (c *versionCodec) Keep(ctx context.Context, object []byte) ([]byte, error) {
+	if c.schema.kind == c.storage {
+		return object, nil
+	}
+	u, err := decode(object)
+	if err != nil {
+		return nil, err
+	}
+	converted, err := c.converter.convert(ctx, []*unstructured.Unstructured{u}, c.storage)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(converted[0].Object)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a converted %s: %w", c.storage.Kind, err)
+	}
+	return body, nil
+}
+
+// convertTo makes an object of another version, for who manages its fields or looks at it in that.
+func convertTo(c converter, obj runtime.Object, to schema.GroupVersionKind) (runtime.Object, error) {
+	u := obj.(*unstructured.Unstructured)
+	if u.GroupVersionKind() == to {
+		return u, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), conversionTimeout)
+	defer cancel()
+	converted, err := c.convert(ctx, []*unstructured.Unstructured{u}, to)
+	if err != nil {
+		return nil, err
+	}
+	return converted[0], nil
+}

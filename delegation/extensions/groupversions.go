@@ -1,0 +1,122 @@
+package extensions
+
+import (
+	"slices"
+	"sync"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/portico-api/portico/handler/discovery"
+)
+
+// groupVersions tells clients which custom resources there are (contract 7.2).
+type groupVersions struct {
+	manager *discovery.Manager
+	openapi *documents
+
+	mu    sync.Mutex
+	known map[schema.GroupVersion]bool
+}
+
+func newGroupVersions(manager *discovery.Manager, openapi *documents) *groupVersions {
+	return &groupVersions{manager: manager, openapi: openapi, known: map[schema.GroupVersion]bool{}}
+}
+
+// changed tells of a group that all of definitions belong to.
+func (g *groupVersions) changed(definitions []*definition, group string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	versions := map[string][]apidiscoveryv2.APIResourceDiscovery{}
+	for _, d := range definitions {
+		if !isTrue(d, apiextensionsv1.Established) {
+			continue
+		}
+		for i := range d.Spec.Versions {
+			if v := &d.Spec.Versions[i]; v.Served {
+				versions[v.Name] = append(versions[v.Name], describe(d, v))
+			}
+		}
+	}
+	for name, resources := range versions {
+		gv := schema.GroupVersion{Group: group, Version: name}
+		g.known[gv] = true
+		g.manager.AddGroupVersion(discovery.SourceCustomResources, group, apidiscoveryv2.APIVersionDiscovery{
+			Version: name, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent, Resources: resources,
+		})
+		g.openapi.add(gv, definitions)
+	}
+	for gv := range g.known {
+		if gv.Group == group && versions[gv.Version] == nil {
+			delete(g.known, gv)
+			g.manager.RemoveGroupVersion(discovery.SourceCustomResources, metav1.GroupVersion{Group: gv.Group, Version: gv.Version})
+			g.openapi.remove(gv)
+		}
+	}
+}
+
+// all are the group-versions in which there are custom resources.
+func (g *groupVersions) all() []schema.GroupVersion {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []schema.GroupVersion
+	for gv := range g.known {
+		all = append(all, gv)
+	}
+	slices.SortFunc(all, func(a, b schema.GroupVersion) int {
+		if a.String() < b.String() {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// has tells whether there are custom resources in a group-version.
+func (g *groupVersions) has(gv schema.GroupVersion) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.known[gv]
+}
+
+// describe is a custom resource as discovery lists it in one version.
+func describe(d *definition, v *apiextensionsv1.CustomResourceDefinitionVersion) apidiscoveryv2.APIResourceDiscovery {
+	names := &d.Status.AcceptedNames
+	kind := &metav1.GroupVersionKind{Group: d.Spec.Group, Version: v.Name, Kind: names.Kind}
+	r := apidiscoveryv2.APIResourceDiscovery{
+		Resource: names.Plural, ResponseKind: kind, Scope: apidiscoveryv2.ScopeCluster, SingularResource: names.Singular,
+		ShortNames: names.ShortNames, Categories: names.Categories, Verbs: verbs(d),
+	}
+	if d.Spec.Scope == apiextensionsv1.NamespaceScoped {
+		r.Scope = apidiscoveryv2.ScopeNamespace
+	}
+	if v.Subresources == nil {
+		return r
+	}
+	if v.Subresources.Status != nil {
+		r.Subresources = append(r.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: "status", ResponseKind: kind, Verbs: []string{"get", "patch", "update"}})
+	}
+	if v.Subresources.Scale != nil {
+		scale := autoscalingv1.SchemeGroupVersion.WithKind("Scale")
+		r.Subresources = append(r.Subresources, apidiscoveryv2.APISubresourceDiscovery{
+			Subresource: "scale", ResponseKind: &metav1.GroupVersionKind{Group: scale.Group, Version: scale.Version, Kind: scale.Kind}, Verbs: []string{"get", "patch", "update"},
+		})
+	}
+	return r
+}
+
+// verbs are what can be done: with what is going, nothing that would make more of it.
+func verbs(d *definition) []string {
+	if isTrue(d, apiextensionsv1.Terminating) {
+		return []string{"delete", "deletecollection", "get", "list", "watch"}
+	}
+	return []string{"delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"}
+}
+
+func isTrue(d *definition, typ apiextensionsv1.CustomResourceDefinitionConditionType) bool {
+	return apihelpers.IsCRDConditionTrue(d, typ)
+}

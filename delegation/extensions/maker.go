@@ -1,0 +1,79 @@
+package extensions
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/portico-api/portico/delegation/hookclient"
+	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/rest"
+)
+
+type runtimeObject = runtime.Object
+
+// maker opens custom resources, with all that they share.
+type maker struct {
+	definitions *registry.Store
+	registry    registry.Config
+	clients     *hookclient.Clients
+	replicas    bool // there may be other servers
+
+	mu     sync.Mutex
+	direct *rest.Direct
+}
+
+// open opens the objects of a definition in all versions that are served.
+func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
+	load := sync.OnceValues(func() (*definition, error) {
+		return registry.GetAs[*definition](context.WithoutCancel(ctx), m.definitions, "", d.Name)
+	})
+	k, err := newKind(d, load, m.clients)
+	if err != nil {
+		return nil, err
+	}
+	cfg := m.registry
+	cfg.Types = k.fieldTypes()
+	o := &opened{stores: map[string]*registry.Store{}, handlers: map[string]http.Handler{}}
+	o.resource = k.resource(version(d, k.storage))
+	if o.base, err = registry.New(ctx, cfg, o.resource); err != nil {
+		return nil, fmt.Errorf("opening %s: %w", d.Name, err)
+	}
+	unasked := cfg
+	unasked.Admission = nil
+	o.unasked = o.base.In(unasked, o.resource, nil)
+	_, simple := k.converter.(renaming)
+	terminating := apihelpers.IsCRDConditionTrue(d, apiextensionsv1.Terminating)
+	for i := range d.Spec.Versions {
+		v := &d.Spec.Versions[i]
+		if !v.Served {
+			continue
+		}
+		store := o.base
+		if v.Name != k.storage || !simple {
+			s := k.versions[v.Name]
+			store = o.base.In(cfg, k.resource(v), &versionCodec{schema: s, storage: k.gvk(k.storage), converter: k.converter})
+		}
+		for _, view := range k.views(v.Name) {
+			store.AlsoIn(view)
+		}
+		res := store.Rest()
+		if terminating {
+			res.Storage = &terminatingStore{store, d}
+		}
+		o.stores[v.Name] = store
+		o.handlers[v.Name] = m.handler(res)
+	}
+	return o, nil
+}
+
+func (m *maker) handler(res *rest.Resource) http.Handler {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.direct.Handler(res)
+}

@@ -1,0 +1,210 @@
+package extensions
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/portico-api/portico/delegation/controller"
+	"github.com/portico-api/portico/delegation/registry"
+)
+
+type names = apiextensionsv1.CustomResourceDefinitionNames
+
+// naming gives definitions their names, each of which one definition of a group can have, and establishes those that have them all
+// (contract 7.1).
+type naming struct {
+	definitions *registry.Store
+	now         func() time.Time
+	queue       *controller.Queue
+
+	mu       sync.Mutex
+	accepted map[string]holder // by definition
+}
+
+// holder is who has which names.
+type holder struct {
+	group string
+	names names
+}
+
+func newNaming(definitions *registry.Store, now func() time.Time) *naming {
+	n := &naming{definitions: definitions, now: now, accepted: map[string]holder{}}
+	n.queue = controller.NewQueue("crd_naming", n.settle)
+	return n
+}
+
+// run names definitions until ctx ends. There is one worker, so that no two get the same name.
+func (n *naming) run(ctx context.Context) error {
+	return n.queue.Run(ctx, 1, func(ctx context.Context) error {
+		return n.definitions.Follow(ctx, func(change registry.Change) {
+			d := change.Object.(*definition)
+			if change.Deleted {
+				n.release(d)
+				return
+			}
+			n.note(d)
+			n.queue.Add(d.Name)
+		}, func() {})
+	})
+}
+
+// note notes which names a definition has.
+func (n *naming) note(d *definition) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.accepted[d.Name] = holder{d.Spec.Group, d.Status.AcceptedNames}
+}
+
+// release lets others have the names of a definition that is gone.
+func (n *naming) release(d *definition) {
+	n.mu.Lock()
+	delete(n.accepted, d.Name)
+	n.mu.Unlock()
+	n.lookAtOthers(d)
+}
+
+// lookAtOthers has those of the group looked at that may get a name now.
+func (n *naming) lookAtOthers(d *definition) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name, h := range n.accepted {
+		if h.group == d.Spec.Group && name != d.Name {
+			n.queue.Add(name)
+		}
+	}
+}
+
+// taken are the names that others of the group have: those of resources, and those of kinds.
+func (n *naming) taken(d *definition) (resources, kinds map[string]bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	resources, kinds = map[string]bool{}, map[string]bool{}
+	for name, h := range n.accepted {
+		if h.group != d.Spec.Group || name == d.Name {
+			continue
+		}
+		for _, used := range append([]string{h.names.Plural, h.names.Singular}, h.names.ShortNames...) {
+			resources[used] = used != ""
+		}
+		kinds[h.names.Kind], kinds[h.names.ListKind] = h.names.Kind != "", h.names.ListKind != ""
+	}
+	return resources, kinds
+}
+
+// settle gives one definition the names that it can have, and its conditions.
+func (n *naming) settle(ctx context.Context, name string) (again time.Duration, err error) {
+	d, err := registry.GetAs[*definition](ctx, n.definitions, "", name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("reading %s: %w", name, err)
+	}
+	n.note(d)
+	if !n.judge(d.DeepCopy(), d) {
+		return 0, nil
+	}
+	lost := false
+	updated, err := registry.UpdateStatusAs(ctx, n.definitions, "", name, func(current *definition) error {
+		before := current.Status.AcceptedNames
+		n.judge(current, current.DeepCopy())
+		lost = !apiequality.Semantic.DeepEqual(before, current.Status.AcceptedNames)
+		return nil
+	})
+	if err != nil {
+		if apierrors.IsNotFound(err) {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("naming %s: %w", name, err)
+	}
+	n.note(updated)
+	if lost {
+		n.lookAtOthers(updated)
+	}
+	return 0, nil
+}
+
+// judge writes what is to be said of a definition into its status, and tells whether that is other than before.
+func (n *naming) judge(d, before *definition) bool {
+	n.name(d)
+	n.establish(d)
+	n.approve(d)
+	return !apiequality.Semantic.DeepEqual(d.Status, before.Status)
+}
+
+// name accepts each name that nobody else has. What it had before it keeps until it has another.
+func (n *naming) name(d *definition) {
+	resources, kinds := n.taken(d)
+	wanted, have := &d.Spec.Names, &d.Status.AcceptedNames
+	reason, message := "", ""
+	accept := func(name string, into *string, used map[string]bool, conflict string) {
+		if used[name] {
+			reason, message = conflict, fmt.Sprintf("%q is already in use", name)
+			return
+		}
+		*into = name
+	}
+	accept(wanted.Plural, &have.Plural, resources, "PluralConflict")
+	accept(wanted.Singular, &have.Singular, resources, "SingularConflict")
+	if i := slices.IndexFunc(wanted.ShortNames, func(short string) bool { return resources[short] }); i >= 0 {
+		reason, message = "ShortNamesConflict", fmt.Sprintf("%q is already in use", wanted.ShortNames[i])
+	} else {
+		have.ShortNames = wanted.ShortNames
+	}
+	accept(wanted.Kind, &have.Kind, kinds, "KindConflict")
+	accept(wanted.ListKind, &have.ListKind, kinds, "ListKindConflict")
+	have.Categories = wanted.Categories
+	if reason == "" {
+		setCondition(d, n.now(), apiextensionsv1.NamesAccepted, apiextensionsv1.ConditionTrue, "NoConflicts", "no conflicts found")
+	} else {
+		setCondition(d, n.now(), apiextensionsv1.NamesAccepted, apiextensionsv1.ConditionFalse, reason, message)
+	}
+}
+
+// establish has a definition served for good once it has its names. It stays so whatever becomes of the names.
+func (n *naming) establish(d *definition) {
+	switch {
+	case !hasUsableBundle(d):
+		setCondition(d, n.now(), apiextensionsv1.Established, apiextensionsv1.ConditionFalse, "InvalidCABundle", "The conversion webhook CABundle is invalid")
+	case isTrue(d, apiextensionsv1.Established):
+	case isTrue(d, apiextensionsv1.NamesAccepted):
+		setCondition(d, n.now(), apiextensionsv1.Established, apiextensionsv1.ConditionTrue, "InitialNamesAccepted", "the initial names have been accepted")
+	default:
+		setCondition(d, n.now(), apiextensionsv1.Established, apiextensionsv1.ConditionFalse, "NotAccepted", "not all names are accepted")
+	}
+}
+
+func hasUsableBundle(d *definition) bool {
+	c := d.Spec.Conversion
+	if c == nil || c.Webhook == nil || c.Webhook.ClientConfig == nil || len(c.Webhook.ClientConfig.CABundle) == 0 {
+		return true
+	}
+	return x509.NewCertPool().AppendCertsFromPEM(c.Webhook.ClientConfig.CABundle)
+}
+
+// approve says of the groups of the community whether they were reviewed.
+func (n *naming) approve(d *definition) {
+	if !apihelpers.IsProtectedCommunityGroup(d.Spec.Group) {
+		return
+	}
+	state, message := apihelpers.GetAPIApprovalState(d.Annotations)
+	status, reason := apiextensionsv1.ConditionFalse, "InvalidAnnotation"
+	switch state {
+	case apihelpers.APIApproved:
+		status, reason = apiextensionsv1.ConditionTrue, "ApprovedAnnotation"
+	case apihelpers.APIApprovalMissing:
+		reason = "MissingAnnotation"
+	case apihelpers.APIApprovalBypassed:
+		reason = "UnapprovedAnnotation"
+	}
+	setCondition(d, n.now(), apiextensionsv1.KubernetesAPIApprovalPolicyConformant, status, reason, message)
+}
