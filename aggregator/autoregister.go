@@ -21,6 +21,11 @@ import (
 )
 
 const (
+	automanagedAlways = "true"
+
+	// customGroupPriority and customVersionPriority are those of custom resources (contract 5.3).
+	customGroupPriority   = 1000
+	customVersionPriority = 100
 	// automanagedLabel marks the APIServices that are ours to keep; one without it is somebody's
 	// wish and is not touched.
 	automanagedLabel   = "kube-aggregator.kubernetes.io/automanaged"

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"time"
@@ -31,9 +32,18 @@ type Config struct {
 	// SubscribeProxyClientCert has on called after that certificate has changed, so that every remote
 	// server is asked at once whether it believes the new one. Nil leaves it to the periodic check.
 	SubscribeProxyClientCert func(on func())
-	Metrics                  *metrics.Aggregator
+	// CustomResources are registered like what is built in; nil means that there are none.
+	CustomResources CustomGroupVersions
+	// Leadership lets one of several replicas register them; nil means that there is one replica.
+	Leadership Leadership
+	Metrics    *metrics.Aggregator
 	// Now is the clock of conditions and ages; nil means time.Now.
 	Now func() time.Time
+}
+
+// Leadership lets one of several replicas work.
+type Leadership interface {
+	While(ctx context.Context, lead func(ctx context.Context) error) error
 }
 
 func (c *Config) validate() error {

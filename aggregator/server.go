@@ -150,6 +150,11 @@ func (s *Server) installHooks() error {
 	if err := s.AddPostStartHook("kube-apiserver-autoregistration", s.registration.run); err != nil {
 		return err
 	}
+	if s.cfg.CustomResources != nil {
+		if err := s.AddController("custom-resource-registration-controller", s.registerCustomResources); err != nil {
+			return err
+		}
+	}
 	return s.AddBootSequenceHealthChecks(delegation.HealthCheck{
 		Name:  "autoregister-completion",
 		Check: s.registration.check,
@@ -167,6 +172,16 @@ func (s *Server) route(ctx context.Context, started func()) error {
 		}
 	}
 	return s.router.Run(ctx, started)
+}
+
+// registerCustomResources keeps their APIServices, in the replica that leads.
+func (s *Server) registerCustomResources(ctx context.Context, started func()) error {
+	started()
+	custom := &customRegistration{auto: s.registration, store: s.store, from: s.cfg.CustomResources}
+	if s.cfg.Leadership == nil {
+		return custom.run(ctx)
+	}
+	return s.cfg.Leadership.While(ctx, custom.run)
 }
 
 // waitDiscovered keeps the server from being ready until it has asked each remote server once: the

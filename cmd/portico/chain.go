@@ -46,9 +46,11 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 
 	end := delegation.NewEmptyDelegate()
 
+	// One interface in the words of each unit: a nil pointer would not be a nil interface.
 	var leadership core.Leadership
+	var frontLeadership aggregator.Leadership
 	if p.leads != nil {
-		leadership = p.leads
+		leadership, frontLeadership = p.leads, p.leads
 	}
 	// Made after those who ask them, which they do only when all run.
 	var front *aggregator.Server
@@ -114,6 +116,8 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		SelfAddress:              reachable(generic.Serving.Listener.Addr()),
 		ProxyClientCert:          p.identity.proxyClientCert,
 		SubscribeProxyClientCert: p.identity.OnTrustChange,
+		CustomResources:          ext,
+		Leadership:               frontLeadership,
 		Metrics:                  generic.Metrics.Aggregator,
 	}, generic, mid)
 	return front, err

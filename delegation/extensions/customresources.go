@@ -16,12 +16,13 @@ type routes map[schema.GroupResource]*served
 // customResources answers requests for custom resources, and passes every other request to the
 // next delegate as it came.
 type customResources struct {
-	next   http.Handler
-	routes atomic.Pointer[routes]
+	next      http.Handler
+	discovery *groupVersions
+	routes    atomic.Pointer[routes]
 }
 
-func newCustomResources(next http.Handler) *customResources {
-	c := &customResources{next: next}
+func newCustomResources(next http.Handler, discovery *groupVersions) *customResources {
+	c := &customResources{next: next, discovery: discovery}
 	c.routes.Store(&routes{})
 	return c
 }
@@ -43,7 +44,16 @@ func (c *customResources) find(resource schema.GroupResource) *served {
 
 func (c *customResources) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req, ok := handler.RequestFrom(r.Context())
-	if !ok || !req.Info.IsResourceRequest {
+	if !ok {
+		c.next.ServeHTTP(w, r)
+		return
+	}
+	if !req.Info.IsResourceRequest {
+		if document := c.discovery.document(r.URL.Path); document != nil {
+			req.Routed = true
+			document.ServeHTTP(w, r)
+			return
+		}
 		c.next.ServeHTTP(w, r)
 		return
 	}

@@ -2,6 +2,7 @@ package extensions
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -10,6 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiversion "k8s.io/apimachinery/pkg/version"
 
 	"github.com/portico-api/portico/handler/discovery"
 )
@@ -20,11 +22,11 @@ type groupVersions struct {
 	openapi *documents
 
 	mu    sync.Mutex
-	known map[schema.GroupVersion]bool
+	known map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery
 }
 
 func newGroupVersions(manager *discovery.Manager, openapi *documents) *groupVersions {
-	return &groupVersions{manager: manager, openapi: openapi, known: map[schema.GroupVersion]bool{}}
+	return &groupVersions{manager: manager, openapi: openapi, known: map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery{}}
 }
 
 // changed tells of a group that all of definitions belong to.
@@ -44,10 +46,9 @@ func (g *groupVersions) changed(definitions []*definition, group string) {
 	}
 	for name, resources := range versions {
 		gv := schema.GroupVersion{Group: group, Version: name}
-		g.known[gv] = true
-		g.manager.AddGroupVersion(discovery.SourceCustomResources, group, apidiscoveryv2.APIVersionDiscovery{
-			Version: name, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent, Resources: resources,
-		})
+		described := apidiscoveryv2.APIVersionDiscovery{Version: name, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent, Resources: resources}
+		g.known[gv] = described
+		g.manager.AddGroupVersion(discovery.SourceCustomResources, group, described)
 		g.openapi.add(gv, definitions)
 	}
 	for gv := range g.known {
@@ -76,11 +77,34 @@ func (g *groupVersions) all() []schema.GroupVersion {
 	return all
 }
 
-// has tells whether there are custom resources in a group-version.
-func (g *groupVersions) has(gv schema.GroupVersion) bool {
+// document is the older form of discovery at a path, of a group or of a version of one; nil when there is nothing of it. It is made when
+// a client asks: few do.
+func (g *groupVersions) document(path string) *discovery.Document {
+	rest, ok := strings.CutPrefix(path, "/apis/")
+	if !ok {
+		return nil
+	}
+	group, name, versioned := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.known[gv]
+	if versioned {
+		described, ok := g.known[schema.GroupVersion{Group: group, Version: name}]
+		if !ok {
+			return nil
+		}
+		return discovery.NewDocument(discovery.NewAPIResourceList(group, described))
+	}
+	var versions []string
+	for gv := range g.known {
+		if gv.Group == group {
+			versions = append(versions, gv.Version)
+		}
+	}
+	if len(versions) == 0 {
+		return nil
+	}
+	slices.SortFunc(versions, func(a, b string) int { return apiversion.CompareKubeAwareVersionStrings(b, a) })
+	return discovery.NewDocument(discovery.NewAPIGroup(group, versions...))
 }
 
 // describe is a custom resource as discovery lists it in one version.

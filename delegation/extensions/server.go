@@ -68,7 +68,6 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	}
 	s := &Server{
 		GenericAPIServer: unit,
-		resources:        newCustomResources(delegate.UnprotectedHandler()),
 		leadership:       cfg.Leadership,
 		synced:           make(chan struct{}),
 	}
@@ -82,6 +81,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		return registry.GetAs[*definition](context.Background(), s.definitions, "", name)
 	})
 	s.discovery = newGroupVersions(config.Discovery, docs)
+	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)
 	s.catalog = newCatalog(s.definitions, s.resources, &maker{
 		definitions: s.definitions,
 		registry:    cfg.Registry,
@@ -153,6 +153,9 @@ func (s *Server) lead(ctx context.Context) error {
 
 // GroupVersions are those in which there are custom resources, for who registers them. OnChange tells of others.
 func (s *Server) GroupVersions() []schema.GroupVersion { return s.discovery.all() }
+
+// Synced is closed when all that was defined before the start is served.
+func (s *Server) Synced() <-chan struct{} { return s.synced }
 
 // Definitions are the definitions and where they are stored.
 func (s *Server) Definitions() (registry.Resource, *registry.Store) {

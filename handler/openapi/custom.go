@@ -13,6 +13,15 @@ import (
 
 // This file is for kinds without a Go type: what they are like, their definition says.
 
+// patches are the languages that changes of a resource's objects can be described in. A strategic patch needs a Go type, and clients
+// look here whether they can use one.
+func (r *Resource) patches() []string {
+	if r.Schema == nil {
+		return patches
+	}
+	return slices.DeleteFunc(slices.Clone(patches), func(media string) bool { return media == "application/strategic-merge-patch+json" })
+}
+
 // object is the model of a resource's objects.
 func (d *describer) object(r *Resource) *spec.Schema {
 	if r.Schema == nil {

@@ -104,7 +104,7 @@ func (d *describer) describeItem(r *Resource, address, scope, parent string) {
 			p.Put = d.write(r, "put", name, "replace "+what, queryOf(metav1.UpdateOptions{}))
 		case "patch":
 			p.Patch = d.write(r, "patch", name, "partially update "+what, queryOf(metav1.PatchOptions{}))
-			p.Patch.RequestBody = body(d.schemas.model(metav1.Patch{}), true, patches...)
+			p.Patch.RequestBody = body(d.schemas.model(metav1.Patch{}), true, r.patches()...)
 		case "delete":
 			op := d.operation("delete", name, "delete "+what)
 			d.about(op, "delete", r.Kind)

@@ -44,9 +44,14 @@ func (h *directHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handler.WriteError(w, r, notServed(r))
 		return
 	}
-	op, err := h.operation(r, &req.Info)
+	// Not req.Info.Name: a list that selects one name is about that name, but is a list.
+	at := target{namespace: req.Info.Namespace}
+	if len(req.Info.Parts) > 1 {
+		at.name = req.Info.Parts[1]
+	}
+	op, err := h.operation(r, &req.Info, at)
 	if err == nil {
-		err = op(w, r, target{namespace: req.Info.Namespace, name: req.Info.Name})
+		err = op(w, r, at)
 	}
 	if err != nil {
 		handler.WriteError(w, r, err)
@@ -54,7 +59,7 @@ func (h *directHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // operation is what a request asks for.
-func (h *directHandler) operation(r *http.Request, info *handler.RequestInfo) (operation, error) {
+func (h *directHandler) operation(r *http.Request, info *handler.RequestInfo, at target) (operation, error) {
 	e, deep := h.main, len(info.Parts) > 3 // nothing is below a subresource
 	if info.Subresource != "" {
 		e = h.subresources[info.Subresource]
@@ -64,7 +69,7 @@ func (h *directHandler) operation(r *http.Request, info *handler.RequestInfo) (o
 	}
 	var op operation
 	switch {
-	case info.Name == "":
+	case at.name == "":
 		op = e.onCollection(r, info)
 	default:
 		op = e.onItem(r, info)
