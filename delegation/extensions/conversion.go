@@ -240,16 +240,17 @@ func (c *versionCodec) Keep(ctx context.Context, object []byte) ([]byte, error) 
 }
 
 // convertTo makes an object of another version, for who manages its fields or looks at it in that.
-func convertTo(c converter, obj runtime.Object, to schema.GroupVersionKind) (runtime.Object, error) {
+func convertTo(c converter, obj runtime.Object, to *versionSchema) (runtime.Object, error) {
 	u := obj.(*unstructured.Unstructured)
-	if u.GroupVersionKind() == to {
+	if u.GroupVersionKind() == to.kind {
 		return u, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), conversionTimeout)
 	defer cancel()
-	converted, err := c.convert(ctx, []*unstructured.Unstructured{u}, to)
+	converted, err := c.convert(ctx, []*unstructured.Unstructured{u}, to.kind)
 	if err != nil {
 		return nil, err
 	}
-	return converted[0], nil
+	_, err = to.settle(converted[0], true)
+	return converted[0], err
 }

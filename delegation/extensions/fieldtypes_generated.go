@@ -19,12 +19,12 @@ func fieldTypes() []schema.TypeDef {
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceColumnDefinition", types.Object("", schema.TypeRef{},
-			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))),
-			types.Has("format", types.Inline(types.Scalar(schema.String))),
 			types.Has("description", types.Inline(types.Scalar(schema.String))),
+			types.Has("format", types.Inline(types.Scalar(schema.String))),
+			types.HasOr("", "jsonPath", types.Inline(types.Scalar(schema.String))),
+			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
 			types.Has("priority", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr("", "jsonPath", types.Inline(types.Scalar(schema.String)))))
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceConversion", types.Object("", schema.TypeRef{},
@@ -33,71 +33,71 @@ func fieldTypes() []schema.TypeDef {
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition", types.Object("", schema.TypeRef{},
-			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
+			types.Has("kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr(map[string]any{}, "metadata", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
 			types.HasOr(map[string]any{}, "spec", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec")),
 			types.HasOr(map[string]any{}, "status", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus"))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition", types.Object("", schema.TypeRef{},
-			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
-			types.HasOr("", "type", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
 			types.Has("lastTransitionTime", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
+			types.Has("message", types.Inline(types.Scalar(schema.String))),
+			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("reason", types.Inline(types.Scalar(schema.String))),
-			types.Has("message", types.Inline(types.Scalar(schema.String)))))
+			types.HasOr("", "status", types.Inline(types.Scalar(schema.String))),
+			types.HasOr("", "type", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionNames", types.Object("", schema.TypeRef{},
-			types.HasOr("", "plural", types.Inline(types.Scalar(schema.String))),
-			types.Has("singular", types.Inline(types.Scalar(schema.String))),
-			types.Has("shortNames", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
+			types.Has("categories", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.Has("listKind", types.Inline(types.Scalar(schema.String))),
-			types.Has("categories", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
+			types.HasOr("", "plural", types.Inline(types.Scalar(schema.String))),
+			types.Has("shortNames", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
+			types.Has("singular", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", types.Object("", schema.TypeRef{},
-			types.HasOr("", "scope", types.Inline(types.Scalar(schema.String))),
-			types.Has("versions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion")))),
 			types.Has("conversion", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceConversion")),
-			types.Has("preserveUnknownFields", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "group", types.Inline(types.Scalar(schema.String))),
-			types.HasOr(map[string]any{}, "names", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionNames"))))
+			types.HasOr(map[string]any{}, "names", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionNames")),
+			types.Has("preserveUnknownFields", types.Inline(types.Scalar(schema.Boolean))),
+			types.HasOr("", "scope", types.Inline(types.Scalar(schema.String))),
+			types.Has("versions", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion"))))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus", types.Object("", schema.TypeRef{},
 			types.HasOr(map[string]any{}, "acceptedNames", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionNames")),
-			types.Has("storedVersions", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
+			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition"), "type"))),
 			types.Has("observedGeneration", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("conditions", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition"), "type")))))
+			types.Has("storedVersions", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String)))))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion", types.Object("", schema.TypeRef{},
-			types.Has("deprecated", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("schema", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceValidation")),
 			types.Has("additionalPrinterColumns", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceColumnDefinition")))),
+			types.Has("deprecated", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("deprecationWarning", types.Inline(types.Scalar(schema.String))),
-			types.Has("subresources", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources")),
-			types.Has("selectableFields", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.SelectableField")))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
+			types.Has("schema", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceValidation")),
+			types.Has("selectableFields", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.SelectableField")))),
 			types.HasOr(false, "served", types.Inline(types.Scalar(schema.Boolean))),
-			types.HasOr(false, "storage", types.Inline(types.Scalar(schema.Boolean)))))
+			types.HasOr(false, "storage", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("subresources", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources"))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceScale", types.Object("", schema.TypeRef{},
+			types.Has("labelSelectorPath", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "specReplicasPath", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "statusReplicasPath", types.Inline(types.Scalar(schema.String))),
-			types.Has("labelSelectorPath", types.Inline(types.Scalar(schema.String)))))
+			types.HasOr("", "statusReplicasPath", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus", types.Object("", types.Named("__untyped_deduced_")))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources", types.Object("", schema.TypeRef{},
-			types.Has("status", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus")),
-			types.Has("scale", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceScale"))))
+			types.Has("scale", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceScale")),
+			types.Has("status", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus"))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceValidation", types.Object("", schema.TypeRef{},
@@ -114,49 +114,49 @@ func fieldTypes() []schema.TypeDef {
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps", types.Object("", schema.TypeRef{},
 			types.Has("$ref", types.Inline(types.Scalar(schema.String))),
-			types.Has("title", types.Inline(types.Scalar(schema.String))),
+			types.Has("$schema", types.Inline(types.Scalar(schema.String))),
+			types.Has("additionalItems", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool")),
+			types.Has("additionalProperties", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool")),
+			types.Has("allOf", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
+			types.Has("anyOf", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
+			types.Has("default", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON")),
+			types.Has("definitions", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
+			types.Has("dependencies", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray")))),
+			types.Has("description", types.Inline(types.Scalar(schema.String))),
+			types.Has("enum", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON")))),
+			types.Has("example", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON")),
+			types.Has("exclusiveMaximum", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("exclusiveMinimum", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("externalDocs", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ExternalDocumentation")),
+			types.Has("format", types.Inline(types.Scalar(schema.String))),
+			types.Has("id", types.Inline(types.Scalar(schema.String))),
+			types.Has("items", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray")),
+			types.Has("maxItems", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("maxLength", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("maxProperties", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("oneOf", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
-			types.Has("not", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")),
-			types.Has("properties", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
-			types.Has("description", types.Inline(types.Scalar(schema.String))),
-			types.Has("exclusiveMinimum", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("additionalProperties", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool")),
-			types.Has("additionalItems", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool")),
-			types.Has("type", types.Inline(types.Scalar(schema.String))),
-			types.Has("format", types.Inline(types.Scalar(schema.String))),
 			types.Has("maximum", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("maxItems", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("minItems", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("minProperties", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("required", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("anyOf", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
 			types.Has("minLength", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("items", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray")),
-			types.Has("dependencies", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray")))),
-			types.Has("x-kubernetes-preserve-unknown-fields", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("x-kubernetes-map-type", types.Inline(types.Scalar(schema.String))),
-			types.Has("x-kubernetes-validations", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ValidationRule"), "rule"))),
-			types.Has("id", types.Inline(types.Scalar(schema.String))),
+			types.Has("minProperties", types.Inline(types.Scalar(schema.Numeric))),
 			types.Has("minimum", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("$schema", types.Inline(types.Scalar(schema.String))),
-			types.Has("allOf", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
-			types.Has("example", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON")),
-			types.Has("x-kubernetes-list-type", types.Inline(types.Scalar(schema.String))),
-			types.Has("default", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON")),
-			types.Has("uniqueItems", types.Inline(types.Scalar(schema.Boolean))),
 			types.Has("multipleOf", types.Inline(types.Scalar(schema.Numeric))),
-			types.Has("enum", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON")))),
-			types.Has("patternProperties", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
-			types.Has("x-kubernetes-embedded-resource", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("x-kubernetes-list-map-keys", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
-			types.Has("exclusiveMaximum", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("pattern", types.Inline(types.Scalar(schema.String))),
-			types.Has("definitions", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
-			types.Has("externalDocs", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ExternalDocumentation")),
+			types.Has("not", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")),
 			types.Has("nullable", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("x-kubernetes-int-or-string", types.Inline(types.Scalar(schema.Boolean)))))
+			types.Has("oneOf", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
+			types.Has("pattern", types.Inline(types.Scalar(schema.String))),
+			types.Has("patternProperties", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
+			types.Has("properties", types.Inline(types.Object("", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")))),
+			types.Has("required", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
+			types.Has("title", types.Inline(types.Scalar(schema.String))),
+			types.Has("type", types.Inline(types.Scalar(schema.String))),
+			types.Has("uniqueItems", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("x-kubernetes-embedded-resource", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("x-kubernetes-int-or-string", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("x-kubernetes-list-map-keys", types.Inline(types.List(schema.Atomic, types.Inline(types.Scalar(schema.String))))),
+			types.Has("x-kubernetes-list-type", types.Inline(types.Scalar(schema.String))),
+			types.Has("x-kubernetes-map-type", types.Inline(types.Scalar(schema.String))),
+			types.Has("x-kubernetes-preserve-unknown-fields", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("x-kubernetes-validations", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ValidationRule"), "rule")))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray", types.Anything(schema.Untyped, types.List(schema.Atomic, types.Named("__untyped_atomic_")), types.Object("", types.Named("__untyped_deduced_"))))
@@ -173,24 +173,24 @@ func fieldTypes() []schema.TypeDef {
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference", types.Object("", schema.TypeRef{},
-			types.HasOr("", "namespace", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
+			types.HasOr("", "namespace", types.Inline(types.Scalar(schema.String))),
 			types.Has("path", types.Inline(types.Scalar(schema.String))),
 			types.Has("port", types.Inline(types.Scalar(schema.Numeric)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ValidationRule", types.Object("", schema.TypeRef{},
-			types.Has("messageExpression", types.Inline(types.Scalar(schema.String))),
-			types.Has("reason", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldPath", types.Inline(types.Scalar(schema.String))),
+			types.Has("message", types.Inline(types.Scalar(schema.String))),
+			types.Has("messageExpression", types.Inline(types.Scalar(schema.String))),
 			types.Has("optionalOldSelf", types.Inline(types.Scalar(schema.Boolean))),
-			types.HasOr("", "rule", types.Inline(types.Scalar(schema.String))),
-			types.Has("message", types.Inline(types.Scalar(schema.String)))))
+			types.Has("reason", types.Inline(types.Scalar(schema.String))),
+			types.HasOr("", "rule", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookClientConfig", types.Object("", schema.TypeRef{},
-			types.Has("service", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference")),
 			types.Has("caBundle", types.Inline(types.Scalar(schema.String))),
+			types.Has("service", types.Named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference")),
 			types.Has("url", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
@@ -203,40 +203,40 @@ func fieldTypes() []schema.TypeDef {
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", types.Object("", schema.TypeRef{},
-			types.Has("operation", types.Inline(types.Scalar(schema.String))),
 			types.Has("apiVersion", types.Inline(types.Scalar(schema.String))),
-			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
 			types.Has("fieldsType", types.Inline(types.Scalar(schema.String))),
 			types.Has("fieldsV1", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1")),
+			types.Has("manager", types.Inline(types.Scalar(schema.String))),
+			types.Has("operation", types.Inline(types.Scalar(schema.String))),
 			types.Has("subresource", types.Inline(types.Scalar(schema.String))),
-			types.Has("manager", types.Inline(types.Scalar(schema.String)))))
+			types.Has("time", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time"))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", types.Object("", schema.TypeRef{},
-			types.Has("uid", types.Inline(types.Scalar(schema.String))),
-			types.Has("creationTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
-			types.Has("finalizers", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
-			types.Has("managedFields", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry")))),
-			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
-			types.Has("deletionTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
-			types.Has("labels", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
 			types.Has("annotations", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
-			types.Has("ownerReferences", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"), "uid"))),
+			types.Has("creationTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
+			types.Has("deletionGracePeriodSeconds", types.Inline(types.Scalar(schema.Numeric))),
+			types.Has("deletionTimestamp", types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.Time")),
+			types.Has("finalizers", types.Inline(types.List(schema.Associative, types.Inline(types.Scalar(schema.String))))),
 			types.Has("generateName", types.Inline(types.Scalar(schema.String))),
-			types.Has("selfLink", types.Inline(types.Scalar(schema.String))),
-			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
 			types.Has("generation", types.Inline(types.Scalar(schema.Numeric))),
+			types.Has("labels", types.Inline(types.Object("", types.Inline(types.Scalar(schema.String))))),
+			types.Has("managedFields", types.Inline(types.List(schema.Atomic, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry")))),
 			types.Has("name", types.Inline(types.Scalar(schema.String))),
-			types.Has("deletionGracePeriodSeconds", types.Inline(types.Scalar(schema.Numeric)))))
+			types.Has("namespace", types.Inline(types.Scalar(schema.String))),
+			types.Has("ownerReferences", types.Inline(types.List(schema.Associative, types.Named("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"), "uid"))),
+			types.Has("resourceVersion", types.Inline(types.Scalar(schema.String))),
+			types.Has("selfLink", types.Inline(types.Scalar(schema.String))),
+			types.Has("uid", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", types.Object(schema.Atomic, schema.TypeRef{},
 			types.HasOr("", "apiVersion", types.Inline(types.Scalar(schema.String))),
+			types.Has("blockOwnerDeletion", types.Inline(types.Scalar(schema.Boolean))),
+			types.Has("controller", types.Inline(types.Scalar(schema.Boolean))),
 			types.HasOr("", "kind", types.Inline(types.Scalar(schema.String))),
 			types.HasOr("", "name", types.Inline(types.Scalar(schema.String))),
-			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String))),
-			types.Has("controller", types.Inline(types.Scalar(schema.Boolean))),
-			types.Has("blockOwnerDeletion", types.Inline(types.Scalar(schema.Boolean)))))
+			types.HasOr("", "uid", types.Inline(types.Scalar(schema.String)))))
 	}())
 	all = append(all, func() schema.TypeDef {
 		return types.Define("io.k8s.apimachinery.pkg.apis.meta.v1.Time", types.Scalar(schema.Untyped))

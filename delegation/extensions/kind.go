@@ -210,9 +210,9 @@ func (k *kind) views(of string) []registry.View {
 		if v.Name == of || !v.Served {
 			continue
 		}
-		own, other := k.versions[of].kind, k.versions[v.Name].kind
+		own, other := k.versions[of], k.versions[v.Name]
 		all = append(all, registry.View{
-			GroupVersion: other.GroupVersion(), Kind: other.Kind, New: newObject,
+			GroupVersion: other.kind.GroupVersion(), Kind: other.kind.Kind, New: newObject,
 			NewList: func() runtime.Object { return &unstructured.UnstructuredList{} },
 			Show:    func(obj runtime.Object) (runtime.Object, error) { return convertTo(k.converter, obj, other) },
 			Take:    func(obj runtime.Object) (runtime.Object, error) { return convertTo(k.converter, obj, own) },

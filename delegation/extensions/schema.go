@@ -153,6 +153,9 @@ func (s *versionSchema) settle(u *unstructured.Unstructured, stored bool) (unkno
 // settleSent settles what a client has sent.
 func (s *versionSchema) settleSent(obj runtime.Object) (unknown []error, err error) {
 	u := obj.(*unstructured.Unstructured)
+	if problems := s.validateType(u); len(problems) > 0 {
+		return nil, apierrors.NewInvalid(s.kind.GroupKind(), u.GetName(), problems)
+	}
 	paths, err := s.settle(u, false)
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())

@@ -145,7 +145,7 @@ func (p table) list(l *schema.List) string {
 func (p table) object(m *schema.Map) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "types.Object(%s, %s", words[m.ElementRelationship], p.ref(m.ElementType))
-	for _, field := range m.Fields {
+	for _, field := range sortedFields(m.Fields) {
 		if field.Default == nil {
 			fmt.Fprintf(&b, ",\ntypes.Has(%q, %s)", field.Name, p.ref(field.Type))
 			continue
@@ -154,4 +154,9 @@ func (p table) object(m *schema.Map) string {
 		fmt.Fprintf(&b, ",\ntypes.HasOr(%s, %q, %s)", value, field.Name, p.ref(field.Type))
 	}
 	return b.String() + ")"
+}
+
+// sortedFields are fields by name: what is made of OpenAPI has them in no order.
+func sortedFields(fields []schema.StructField) []schema.StructField {
+	return slices.SortedFunc(slices.Values(fields), func(a, b schema.StructField) int { return strings.Compare(a.Name, b.Name) })
 }

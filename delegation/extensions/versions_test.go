@@ -1,0 +1,217 @@
+package extensions_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+const twoVersions = `
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, properties: {status: {type: object, x-kubernetes-preserve-unknown-fields: true}, spec: {type: object, properties: {color: {type: string}, one: {type: string, default: full}}}}}}
+  - name: v2
+    served: true
+    storage: false
+    deprecated: true
+    deprecationWarning: v2 is going
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, properties: {status: {type: object, x-kubernetes-preserve-unknown-fields: true}, spec: {type: object, properties: {color: {type: string, enum: [red]}, two: {type: string, default: full}}}}}}
+`
+
+const twos = "/apis/example.com/v2/namespaces/a/widgets"
+
+func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	name := r.define(widgets(twoVersions))
+	if a := r.do(http.MethodPost, ones, widget("one", `{color: blue}`)); a.code != 201 || a.at("spec", "one") != "full" {
+		t.Fatalf("got %d %s", a.code, a.body)
+	}
+	a := r.get(twos + "/one")
+	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "two") != "full" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
+		t.Errorf("in the other version: %d %s %q", a.code, a.body, a.warnings)
+	}
+	// Each version has its own rules, and what was not valid before and stays is let be.
+	refused(t, r.do(http.MethodPost, twos, strings.Replace(widget("two", `{color: green}`), "/v1", "/v2", 1)), 422, "spec.color")
+	if a := r.do(http.MethodPatch, twos+"/one", `{metadata: {labels: {a: b}}}`); a.code != 200 {
+		t.Errorf("a label of an object that this version would not take: %d %s", a.code, a.body)
+	}
+	refused(t, r.do(http.MethodPatch, twos+"/one", `{spec: {color: green}}`), 422, "spec.color")
+	if a := r.do(http.MethodPatch, twos+"/one/status", `{status: {x: 1}}`); a.code != 200 || r.get(ones+"/one").at("status", "x") != 1.0 {
+		t.Errorf("by the status of the other version: %d %s", a.code, a.body)
+	}
+	apply := func(path, version, manager, spec string) *answer {
+		return r.do(http.MethodPatch, path+"/one?fieldManager="+manager, strings.Replace(widget("one", spec), "/v1", "/"+version, 1), "Content-Type", "application/apply-patch+yaml")
+	}
+	if a := apply(ones+"", "v1", "m", `{one: mine}`); a.code != 409 { // the default was written by who created it
+		t.Errorf("applying in one version: %d %s", a.code, a.body)
+	}
+	if a := apply(twos, "v2", "m", `{two: mine}`); a.code != 200 && a.code != 409 {
+		t.Errorf("applying in the other: %d %s", a.code, a.body)
+	}
+	if items, _ := r.get(twos + "?labelSelector=a%3Db").at("items").([]any); len(items) != 1 || items[0].(map[string]any)["apiVersion"] != "example.com/v2" {
+		t.Errorf("listing in the other version: %v", items)
+	}
+
+	// The other version is stored from now on: objects are there as before, and the next write stores them anew.
+	before := r.get(ones+"/one").at("metadata", "resourceVersion")
+	r.redefine(name, strings.NewReplacer("storage: true", "storage: false", "storage: false", "storage: true").Replace("spec:\n  versions:"+twoVersions))
+	r.until("both are noted as stored", func() bool {
+		return fmt.Sprint(r.get(crds+"/"+name).at("status", "storedVersions")) == "[v1 v2]"
+	})
+	r.until("it is served", func() bool { return r.get(twos+"/one").code == 200 })
+	if a := r.do(http.MethodPatch, twos+"/one", `{}`); a.code != 200 || a.at("metadata", "resourceVersion") == before {
+		t.Errorf("it is not stored anew: %d %s", a.code, a.body)
+	}
+	if a := r.get(ones + "/one"); a.code != 200 || a.at("apiVersion") != "example.com/v1" {
+		t.Errorf("got %d %s", a.code, a.body)
+	}
+	if a := r.do(http.MethodPatch, crds+"/"+name+"/status", `{status: {storedVersions: [v2]}}`); a.code != 200 {
+		t.Errorf("forgetting a version: %d %s", a.code, a.body)
+	}
+}
+
+// converting is a webhook that moves spec.color to spec.paint in v2.
+type converting struct {
+	*httptest.Server
+	asked atomic.Int32 // requests
+	lie   atomic.Pointer[func(*apiextensionsv1.ConversionReview)]
+}
+
+func newConverting(t *testing.T) *converting {
+	c := &converting{}
+	c.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.asked.Add(1)
+		var review apiextensionsv1.ConversionReview
+		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+			http.Error(w, err.Error(), 400)
+			return
+		}
+		said := &apiextensionsv1.ConversionResponse{UID: review.Request.UID, Result: metav1.Status{Status: metav1.StatusSuccess}}
+		for _, raw := range review.Request.Objects {
+			u := &unstructured.Unstructured{}
+			_ = u.UnmarshalJSON(raw.Raw)
+			spec, _ := u.Object["spec"].(map[string]any)
+			from, to := "color", "paint"
+			if review.Request.DesiredAPIVersion == "example.com/v1" {
+				from, to = to, from
+			}
+			if value, ok := spec[from]; ok {
+				spec[to] = value
+				delete(spec, from)
+			}
+			u.SetAPIVersion(review.Request.DesiredAPIVersion)
+			said.ConvertedObjects = append(said.ConvertedObjects, runtime.RawExtension{Object: u})
+		}
+		review.Request, review.Response = nil, said
+		if lie := c.lie.Load(); lie != nil {
+			(*lie)(&review)
+		}
+		_ = json.NewEncoder(w).Encode(review)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *converting) lies(how func(*apiextensionsv1.ConversionReview)) {
+	if how == nil {
+		c.lie.Store(nil)
+		return
+	}
+	c.lie.Store(&how)
+}
+
+func TestAWebhookConverts(t *testing.T) {
+	hook := newConverting(t)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})
+	bundle, _ := json.Marshal(ca)
+	r := newRig(t, t.TempDir())
+	schema := func(field string) string {
+		return "{openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {" + field + ": {type: string}}}}}}"
+	}
+	r.define(widgets("\n  - {name: v1, served: true, storage: true, schema: "+schema("color")+"}\n  - {name: v2, served: true, storage: false, schema: "+schema("paint")+"}\n") +
+		fmt.Sprintf("  conversion: {strategy: Webhook, webhook: {conversionReviewVersions: [v1], clientConfig: {url: %q, caBundle: %s}}}\n", hook.URL, bundle))
+
+	if a := r.do(http.MethodPost, ones, widget("one", `{color: red}`)); a.code != 201 || hook.asked.Load() != 0 {
+		t.Fatalf("in the stored version: %d %s, the webhook was asked %d times", a.code, a.body, hook.asked.Load())
+	}
+	a := r.do(http.MethodPost, twos, strings.Replace(widget("two", `{paint: blue}`), "/v1", "/v2", 1))
+	if a.code != 201 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "paint") != "blue" {
+		t.Fatalf("in the other version: %d %s", a.code, a.body)
+	}
+	if a := r.get(ones + "/two"); a.at("spec", "color") != "blue" {
+		t.Errorf("what was written in the other version: %s", a.body)
+	}
+	for i := range 20 {
+		r.do(http.MethodPost, ones, widget(fmt.Sprint("w", i), `{color: red}`))
+	}
+	asked := hook.asked.Load()
+	a = r.get(twos)
+	items, _ := a.at("items").([]any)
+	if len(items) != 22 || !strings.Contains(string(a.body), `"paint":"red"`) || strings.Contains(string(a.body), `"color"`) {
+		t.Errorf("listing in the other version: %d %.300s", len(items), a.body)
+	}
+	if got := hook.asked.Load() - asked; got != 1 {
+		t.Errorf("a list asked the webhook %d times, want once", got)
+	}
+	if a := r.do(http.MethodPatch, twos+"/one", `{spec: {paint: green}}`); a.code != 200 || r.get(ones+"/one").at("spec", "color") != "green" {
+		t.Errorf("a patch in the other version: %d %s", a.code, a.body)
+	}
+	if a := r.do(http.MethodPatch, twos+"/one?fieldManager=m&force=true", strings.Replace(widget("one", `{paint: black}`), "/v1", "/v2", 1), "Content-Type", "application/apply-patch+yaml"); a.code != 200 || r.get(ones+"/one").at("spec", "color") != "black" {
+		t.Errorf("applying in the other version: %d %s", a.code, a.body)
+	}
+
+	for name, c := range map[string]struct {
+		lie  func(*apiextensionsv1.ConversionReview)
+		want string
+	}{
+		"fails": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.Result = metav1.Status{Status: metav1.StatusFailure, Message: "no way"}
+		}, "no way"},
+		"drops":   {func(v *apiextensionsv1.ConversionReview) { v.Response.ConvertedObjects = nil }, "expected 1 converted objects, got 0"},
+		"another": {func(v *apiextensionsv1.ConversionReview) { v.Response.UID = "x" }, "response.uid"},
+		"renames": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetName("x")
+		}, "metadata.name"},
+		"wrong version": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetAPIVersion("example.com/v3")
+		}, "invalid groupVersion"},
+		"other kind": {func(v *apiextensionsv1.ConversionReview) { v.Kind = "Pod" }, "expected a ConversionReview"},
+	} {
+		hook.lies(c.lie)
+		r.do(http.MethodPatch, ones+"/one", fmt.Sprintf("{spec: {color: %q}}", name)) // nothing is remembered of it
+		refused(t, r.get(twos+"/one"), 500, "conversion webhook for example.com/v1, Kind=Widget failed: ", c.want)
+	}
+	hook.lies(func(v *apiextensionsv1.ConversionReview) {
+		u := v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured)
+		u.SetFinalizers([]string{"example.com/x"})
+		u.SetLabels(map[string]string{"a": "b"})
+	})
+	r.do(http.MethodPatch, ones+"/one", "{spec: {color: white}}")
+	if a := r.get(twos + "/one"); a.at("metadata", "finalizers") != nil || a.at("metadata", "labels", "a") != "b" {
+		t.Errorf("of metadata only labels and annotations are a webhook's to change: %s", a.body)
+	}
+	hook.lies(nil)
+	hook.Close()
+	if a := r.get(ones + "/one"); a.code != 200 {
+		t.Errorf("the stored version needs no webhook: %d %s", a.code, a.body)
+	}
+	r.do(http.MethodPatch, ones+"/one", "{spec: {color: grey}}")
+	refused(t, r.get(twos+"/one"), 500, "conversion webhook for example.com/v1, Kind=Widget failed: ")
+	refused(t, r.do(http.MethodPost, twos, strings.Replace(widget("three", `{}`), "/v1", "/v2", 1)), 500, "conversion webhook")
+	if a := r.get(ones + "/three"); a.code != 404 {
+		t.Errorf("what could not be converted was stored: %d %s", a.code, a.body)
+	}
+}
