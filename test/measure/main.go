@@ -19,7 +19,16 @@ func main() {
 	binary := flag.String("binary", "./portico", "the built program")
 	runs := flag.Int("runs", 5, "how many empty directories to start on")
 	idle := flag.Duration("idle", 10*time.Second, "how long to idle before memory is read")
+	definitions := flag.Int("definitions", 0, "how many custom resources to define, instead of measuring starts")
+	objects := flag.Int("objects", 0, "how many objects of them to make")
 	flag.Parse()
+	if *definitions > 0 {
+		if err := measureDefinitions(*binary, *definitions, *objects, *idle); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := measure(*binary, *runs, *idle); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

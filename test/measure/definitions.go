@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portico-api/portico/test/rig"
+)
+
+const (
+	groups        = 10 // that definitions belong to
+	writers       = 8
+	schemaFields  = 150 // about 30 KB with their descriptions
+	fieldsPerPart = 10
+)
+
+// measureDefinitions prints what many definitions cost, and what objects of them cost at the next start.
+func measureDefinitions(binary string, count, objects int, idle time.Duration) error {
+	dir, err := os.MkdirTemp("", "portico-measure-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	p, _, err := rig.StartPortico(binary, dir)
+	if err != nil {
+		return err
+	}
+	door, err := rig.Open(p.URL, dir)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if err := door.Create(ctx, "/api/v1/namespaces", map[string]any{"metadata": map[string]any{"name": "a"}}); err != nil {
+		return err
+	}
+	time.Sleep(idle)
+	before := p.Memory()
+	quiet := others(ctx, door, 3*time.Second)
+
+	begin := time.Now()
+	busy := make(chan float64, 1)
+	done := make(chan struct{})
+	go func() { busy <- othersUntil(ctx, door, done) }()
+	err = each(count, func(i int) error {
+		return door.Create(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", largeDefinition(i))
+	})
+	if err != nil {
+		return err
+	}
+	stored := time.Since(begin)
+	for i := range count {
+		if err := door.WaitFor(ctx, collection(i)); err != nil {
+			return err
+		}
+	}
+	close(done)
+	fmt.Printf("%d definitions stored after %.1f s, all served after %.1f s\n", count, stored.Seconds(), time.Since(begin).Seconds())
+	loud := <-busy
+	fmt.Printf("p99 of other requests: %.2f ms, %.2f ms before: %.1f times\n", loud, quiet, loud/quiet)
+	time.Sleep(idle)
+	fmt.Printf("memory after %v idle: %.0f MB, %.0f MB before: %.3f MB each\n", idle, p.Memory(), before, (p.Memory()-before)/float64(count))
+	begin = time.Now()
+	if err := door.WaitFor(ctx, "/openapi/v3/apis/"+groupOf(0)+"/v1"); err != nil {
+		return err
+	}
+	fmt.Printf("first OpenAPI document of one group: %.0f ms\n", float64(time.Since(begin).Microseconds())/1000)
+
+	begin = time.Now()
+	err = each(objects, func(i int) error {
+		kind := i % count
+		return door.Create(ctx, namespaced(kind), map[string]any{
+			"apiVersion": groupOf(kind) + "/v1", "kind": kindOf(kind), "metadata": map[string]any{"name": fmt.Sprint("o", i)},
+			"spec": map[string]any{"part0": map[string]any{"field0": "x"}},
+		})
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d objects created in %.1f s\n", objects, time.Since(begin).Seconds())
+	time.Sleep(idle)
+	fmt.Printf("memory with them: %.0f MB\n", p.Memory())
+	door.Close()
+	if err := p.Stop(); err != nil {
+		return err
+	}
+	p, ready, err := rig.StartPortico(binary, dir)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("ready %.2f s after a restart\n", ready.Seconds())
+	if door, err = rig.Open(p.URL, dir); err != nil {
+		return err
+	}
+	begin = time.Now()
+	for i := range count {
+		if err := door.WaitFor(ctx, collection(i)+"?limit=1"); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("a list of each kind, one after another, took %.2f s\n", time.Since(begin).Seconds())
+	door.Close()
+	return p.Stop()
+}
+
+func groupOf(i int) string { return fmt.Sprintf("g%d.example.com", i%groups) }
+func kindOf(i int) string  { return fmt.Sprintf("Kind%d", i) }
+
+func collection(i int) string { return fmt.Sprintf("/apis/%s/v1/kind%ds", groupOf(i), i) }
+func namespaced(i int) string { return fmt.Sprintf("/apis/%s/v1/namespaces/a/kind%ds", groupOf(i), i) }
+
+// largeDefinition has a schema of about 30 KB.
+func largeDefinition(i int) *apiextensionsv1.CustomResourceDefinition {
+	parts := map[string]apiextensionsv1.JSONSchemaProps{}
+	for f := range schemaFields {
+		part := fmt.Sprint("part", f/fieldsPerPart)
+		if parts[part].Properties == nil {
+			parts[part] = apiextensionsv1.JSONSchemaProps{Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{}}
+		}
+		length := int64(100)
+		parts[part].Properties[fmt.Sprint("field", f%fieldsPerPart)] = apiextensionsv1.JSONSchemaProps{
+			Type: "string", MaxLength: &length, Pattern: "^[a-z]*$",
+			Description: "What this field means is told at some length, as the schemas that generators make of Go types do, which take " +
+				"over the comments of the fields whole.",
+		}
+	}
+	name := fmt.Sprintf("kind%d", i)
+	return &apiextensionsv1.CustomResourceDefinition{
+		ObjectMeta: metav1.ObjectMeta{Name: name + "s." + groupOf(i)},
+		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: groupOf(i), Scope: apiextensionsv1.NamespaceScoped,
+			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: name + "s", Singular: name, Kind: kindOf(i), ListKind: kindOf(i) + "List"},
+			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
+				Name: "v1", Served: true, Storage: true,
+				Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{
+					Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{"spec": {Type: "object", Properties: parts}},
+				}},
+			}},
+		},
+	}
+}
+
+// each does n things, some at a time.
+func each(n int, do func(i int) error) error {
+	next := make(chan int)
+	failed := make(chan error, writers)
+	var working sync.WaitGroup
+	for range writers {
+		working.Go(func() {
+			for i := range next {
+				if err := do(i); err != nil {
+					failed <- err
+					for range next { // the others are not done
+					}
+					return
+				}
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	working.Wait()
+	close(failed)
+	return <-failed
+}
+
+// others is the p99 of requests that have nothing to do with it, in ms.
+func others(ctx context.Context, door *rig.Door, during time.Duration) float64 {
+	done := make(chan struct{})
+	time.AfterFunc(during, func() { close(done) })
+	return othersUntil(ctx, door, done)
+}
+
+func othersUntil(ctx context.Context, door *rig.Door, done <-chan struct{}) float64 {
+	var took []float64
+	for {
+		select {
+		case <-done:
+			slices.Sort(took)
+			return took[len(took)*99/100]
+		case <-time.After(5 * time.Millisecond):
+		}
+		begin := time.Now()
+		if err := door.WaitFor(ctx, "/api/v1/namespaces/a"); err != nil {
+			return -1
+		}
+		took = append(took, float64(time.Since(begin).Microseconds())/1000)
+	}
+}
