@@ -26,7 +26,7 @@ func (h *Hooks) DeclarePolicy(p *registrationv1.ValidatingAdmissionPolicy, b *re
 
 // DeclareWebhooks puts webhooks into force that are stored nowhere.
 func (h *Hooks) DeclareWebhooks(c *registrationv1.ValidatingWebhookConfiguration) {
-	hooks, err := validatingWebhooks(c, h.clients)
+	hooks, err := validatingWebhooks(c, h.clients, h.compile)
 	if err != nil {
 		panic(err)
 	}

@@ -21,24 +21,66 @@ type catalog struct {
 	discovery   *groupVersions
 
 	mu        sync.Mutex
-	known     map[string]*served // by the definition's name
+	defined   map[string]*definition // all there are, by name and without schemas
+	known     map[string]*served     // those that are served
 	listeners []func()
+	followers map[*follower]struct{}
+}
+
+// follower is told of definitions. It must not wait.
+type follower struct {
+	on func(d *definition, deleted bool)
 }
 
 func newCatalog(definitions *registry.Store, resources *customResources, m *maker, discovery *groupVersions) *catalog {
-	return &catalog{definitions: definitions, resources: resources, maker: m, discovery: discovery, known: map[string]*served{}}
+	return &catalog{
+		definitions: definitions, resources: resources, maker: m, discovery: discovery,
+		defined: map[string]*definition{}, known: map[string]*served{}, followers: map[*follower]struct{}{},
+	}
+}
+
+// follow tells on of all definitions, without their schemas, and of each change until ctx ends. To decode a large definition once for all who
+// care is what it is for.
+func (c *catalog) follow(ctx context.Context, on func(d *definition, deleted bool)) error {
+	f := &follower{on}
+	c.mu.Lock()
+	for _, d := range c.defined {
+		on(d, false)
+	}
+	c.followers[f] = struct{}{}
+	c.mu.Unlock()
+	<-ctx.Done()
+	c.mu.Lock()
+	delete(c.followers, f)
+	c.mu.Unlock()
+	return ctx.Err()
+}
+
+// note remembers a definition as it is now and tells of it.
+func (c *catalog) note(d *definition, deleted bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if deleted {
+		delete(c.defined, d.Name)
+	} else {
+		c.defined[d.Name] = d
+	}
+	for f := range c.followers {
+		f.on(d, deleted)
+	}
 }
 
 // run follows the definitions until ctx ends.
 func (c *catalog) run(ctx context.Context, synced func()) error {
 	defer c.close()
 	return c.definitions.Follow(ctx, func(change registry.Change) {
-		d := change.Object.(*definition)
+		d := withoutSchemas(change.Object.(*definition))
 		if change.Deleted || !isServed(d) {
 			c.drop(d)
-			return
+		} else {
+			c.serve(d)
 		}
-		c.serve(d)
+		c.note(d, change.Deleted)
 	}, synced)
 }
 

@@ -45,6 +45,13 @@ func definitions(now func() time.Time) registry.Resource {
 }
 
 func definitionStrategy(now func() time.Time) registry.Strategy {
+	// One at a time: the rules of a large schema take long, and many definitions that come together must leave a processor to other requests.
+	turn := make(chan struct{}, 1)
+	checked := func(obj, old runtime.Object, rules func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList) field.ErrorList {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		return checked(obj, old, rules)
+	}
 	return registry.Strategy{
 		Generation: true,
 		Default: func(obj runtime.Object) {

@@ -35,9 +35,9 @@ func (k *kind) fieldTypes() registry.FieldTypes {
 		if err != nil {
 			return nil, fmt.Errorf("reading the field types of %s: %w", k.definition.Name, err)
 		}
-		all := smdschema.Schema{Types: fieldTypes()}
+		parser := &typed.Parser{Schema: smdschema.Schema{Types: fieldTypes()}}
 		known := map[string]bool{}
-		for _, t := range all.Types {
+		for _, t := range parser.Schema.Types {
 			known[t.Name] = true
 		}
 		for _, t := range made.Types {
@@ -46,9 +46,9 @@ func (k *kind) fieldTypes() registry.FieldTypes {
 			} else if known[t.Name] {
 				continue
 			}
-			all.Types = append(all.Types, t)
+			parser.Schema.Types = append(parser.Schema.Types, t)
 		}
-		return &objectTypes{kind: k, parser: &typed.Parser{Schema: all}}, nil
+		return &objectTypes{kind: k, parser: parser}, nil
 	})
 }
 

@@ -33,11 +33,11 @@ func newFinalizing(definitions *registry.Store, c *catalog, now func() time.Time
 
 func (f *finalizing) run(ctx context.Context) error {
 	return f.queue.Run(ctx, 4, func(ctx context.Context) error {
-		return f.definitions.Follow(ctx, func(change registry.Change) {
-			if d := change.Object.(*definition); !change.Deleted && isGoing(d) {
+		return f.catalog.follow(ctx, func(d *definition, deleted bool) {
+			if !deleted && isGoing(d) {
 				f.queue.Add(d.Name)
 			}
-		}, func() {})
+		})
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type names = apiextensionsv1.CustomResourceDefinitionNames
 // (contract 7.1).
 type naming struct {
 	definitions *registry.Store
+	catalog     *catalog
 	now         func() time.Time
 	queue       *controller.Queue
 
@@ -32,12 +34,13 @@ type naming struct {
 
 // holder is who has which names.
 type holder struct {
-	group string
-	names names
+	group   string
+	names   names
+	version int64 // of the definition that says so
 }
 
-func newNaming(definitions *registry.Store, now func() time.Time) *naming {
-	n := &naming{definitions: definitions, now: now, accepted: map[string]holder{}}
+func newNaming(definitions *registry.Store, c *catalog, now func() time.Time) *naming {
+	n := &naming{definitions: definitions, catalog: c, now: now, accepted: map[string]holder{}}
 	n.queue = controller.NewQueue("crd_naming", n.settle)
 	return n
 }
@@ -45,23 +48,27 @@ func newNaming(definitions *registry.Store, now func() time.Time) *naming {
 // run names definitions until ctx ends. There is one worker, so that no two get the same name.
 func (n *naming) run(ctx context.Context) error {
 	return n.queue.Run(ctx, 1, func(ctx context.Context) error {
-		return n.definitions.Follow(ctx, func(change registry.Change) {
-			d := change.Object.(*definition)
-			if change.Deleted {
+		return n.catalog.follow(ctx, func(d *definition, deleted bool) {
+			if deleted {
 				n.release(d)
 				return
 			}
 			n.note(d)
-			n.queue.Add(d.Name)
-		}, func() {})
+			if n.judge(d.DeepCopy(), d) {
+				n.queue.Add(d.Name)
+			}
+		})
 	})
 }
 
-// note notes which names a definition has.
+// note notes which names a definition has. What is older than what is known comes late: the names were given meanwhile.
 func (n *naming) note(d *definition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.accepted[d.Name] = holder{d.Spec.Group, d.Status.AcceptedNames}
+	version, _ := strconv.ParseInt(d.ResourceVersion, 10, 64)
+	if known, ok := n.accepted[d.Name]; !ok || known.version <= version {
+		n.accepted[d.Name] = holder{d.Spec.Group, d.Status.AcceptedNames, version}
+	}
 }
 
 // release lets others have the names of a definition that is gone.

@@ -50,7 +50,7 @@ type opened struct {
 const drainTimeout = 5 * time.Second
 
 func newServed(d *definition, m *maker, before *served) *served {
-	s := &served{definition: withoutSchemas(d), maker: m, before: before, empty: make(chan struct{}), closed: make(chan struct{})}
+	s := &served{definition: d, maker: m, before: before, empty: make(chan struct{}), closed: make(chan struct{})}
 	if c := apihelpers.FindCRDCondition(d, apiextensionsv1.Established); c != nil && c.Status == apiextensionsv1.ConditionTrue {
 		s.established = c.LastTransitionTime.Time
 	}

@@ -141,7 +141,7 @@ func (s *Server) install() error {
 func (s *Server) lead(ctx context.Context) error {
 	work := func(ctx context.Context) error {
 		return controller.RunAll(ctx,
-			newNaming(s.definitions, time.Now).run,
+			newNaming(s.definitions, s.catalog, time.Now).run,
 			newFinalizing(s.definitions, s.catalog, time.Now).run,
 		)
 	}
