@@ -127,6 +127,33 @@ spec: {policyName: no-red, validationActions: [Deny]}
 		_, errs, err := p.tryKubectl(t, "", "patch", "ct", "my", "--type=merge", "-p", `{"spec":{"image":"red"}}`)
 		return err != nil && strings.Contains(errs, "nothing red")
 	})
+	p.kubectl(t, "apply", "-f", write("params.yaml", `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: by-param}
+spec:
+  paramKind: {apiVersion: stable.example.com/v1, kind: CronTab}
+  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]}
+  validations: [{expression: "object.metadata.name != params.spec.image", messageExpression: "'named like ' + params.metadata.name"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: by-param}
+spec: {policyName: by-param, validationActions: [Deny], paramRef: {name: my, namespace: default, parameterNotFoundAction: Allow}}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: tabs, namespace: default}
+spec: {hard: {count/crontabs.stable.example.com: "1"}}
+`))
+	eventually(t, "its parameters are looked at", func() bool {
+		_, errs, err := p.tryKubectl(t, "", "create", "configmap", "edited", "--dry-run=server")
+		return err != nil && strings.Contains(errs, "named like my")
+	})
+	p.untilKubectl(t, "1", "get", "quota", "tabs", "-o", "jsonpath={.status.used.*}")
+	if _, errs, err := p.tryKubectl(t, strings.Replace(cronTab, "name: my", "name: second", 1), "create", "-f", "-"); err == nil || !strings.Contains(errs, "exceeded quota: tabs") {
+		t.Errorf("a second one: %v %s", err, errs)
+	}
 	uid := p.kubectl(t, "get", "ct", "my", "-o", "jsonpath={.metadata.uid}")
 	p.kubectl(t, "apply", "-f", write("owned.yaml", fmt.Sprintf(
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owned, ownerReferences: [{apiVersion: stable.example.com/v1, kind: CronTab, name: my, uid: %s}]}\n", uid)))

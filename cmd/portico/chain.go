@@ -85,6 +85,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		WorkloadAPIs:             p.workload,
 		DisableGarbageCollection: !p.collect,
 
+		CustomResources: ext,
 		NamespacedContent: func() []delegation.NamespacedContent {
 			return append(ext.NamespacedContent(), front.NamespacedContent()...)
 		},

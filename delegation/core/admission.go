@@ -38,7 +38,7 @@ func newAdmissions(cfg Config, generic *delegation.Config, opened func() *stores
 		hooks: admission.NewHooks(admission.Config{
 			Namespace:  lifecycle.read,
 			Authorizer: generic.Authorizer,
-			Params:     func(kind schema.GroupVersionKind) (admission.Params, bool) { return opened().params(kind) },
+			Params:     func(kind schema.GroupVersionKind) (admission.Params, bool) { return opened().params(cfg, kind) },
 			Addresses:  cfg.ServiceAddresses,
 			Metrics:    generic.Metrics.Admission,
 		}),
@@ -71,10 +71,16 @@ func (s *stores) hookStores() admission.Stores {
 }
 
 // params are the objects of a kind that policies can take as parameters.
-func (s *stores) params(kind schema.GroupVersionKind) (admission.Params, bool) {
+func (s *stores) params(cfg Config, kind schema.GroupVersionKind) (admission.Params, bool) {
 	for _, o := range s.all {
 		if o.resource.GroupVersion.WithKind(o.resource.Kind) == kind {
 			return storedParams{o.store, &o.resource}, true
+		}
+	}
+	if cfg.CustomResources != nil {
+		// Whoever asks first has the objects read, for all who ask after.
+		if resource, store, ok := cfg.CustomResources.OfKind(context.Background(), kind); ok {
+			return storedParams{store, &resource}, true
 		}
 	}
 	return nil, false

@@ -4,10 +4,13 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core/bootstraptokens"
 	"github.com/portico-api/portico/delegation/core/certificates"
 	"github.com/portico-api/portico/delegation/core/quota"
+	"github.com/portico-api/portico/delegation/registry"
 )
 
 // Leadership is held by one replica at a time.
@@ -32,6 +35,14 @@ func elected(by Leadership, r runner) runner {
 		started()
 		return by.While(ctx, func(ctx context.Context) error { return r.run(ctx, func() {}) })
 	}}
+}
+
+// countedElsewhere finds resources that quotas count and that are not this unit's; nil finds none.
+func (cfg *Config) countedElsewhere() func(context.Context, schema.GroupResource) (*registry.Store, bool) {
+	if cfg.CustomResources == nil {
+		return nil
+	}
+	return cfg.CustomResources.OfResource
 }
 
 // addControllers adds what runs behind the API. Each reads the caches in this process; those that
@@ -90,7 +101,7 @@ func (s *Server) once(cfg Config, generic *delegation.Config) []runner {
 		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
 		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
 		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
-		{"start-resource-quota-controller", quota.NewUsage(s.admissions.quotas, s.stores.quotas, s.stores.namespaced()).Run},
+		{"start-resource-quota-controller", quota.NewUsage(s.admissions.quotas, s.stores.quotas, s.stores.namespaced(), cfg.countedElsewhere()).Run},
 		{"start-validating-admission-policy-status-controller", (&policyTypes{s.stores.validatingPolicies, s.admissions.hooks, &kinds{s.stores, generic.OpenAPI.Document}}).Run},
 		{"start-kube-apiserver-identity-lease-garbage-collector", (&identityLeaseCleaner{s.stores.leases, time.Now}).Run},
 		{"start-certificate-approver", certificates.NewApprover(s.stores.certificates, generic.Authorizer).Run},

@@ -15,6 +15,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/portico-api/portico/delegation"
@@ -64,10 +65,18 @@ type Config struct {
 	// DisableGarbageCollection leaves objects whose owners are gone, and those whose deletion waits for their
 	// dependents, to another collector.
 	DisableGarbageCollection bool
+	// CustomResources are counted for quotas and taken as parameters of policies; nil means that there are none.
+	CustomResources CustomResources
 	// OwnedResources are what the garbage collector follows beyond this unit, called as NamespacedContent is; nil
 	// means none. SubscribeOwnedResources has on called when there are others.
 	OwnedResources          func() []delegation.OwnedResource
 	SubscribeOwnedResources func(on func())
+}
+
+// CustomResources finds where objects are kept that are defined by users, as the first to ask has them read.
+type CustomResources interface {
+	OfKind(ctx context.Context, kind schema.GroupVersionKind) (registry.Resource, *registry.Store, bool)
+	OfResource(ctx context.Context, resource schema.GroupResource) (*registry.Store, bool)
 }
 
 // Server is the middle unit: the built-in groups and what keeps their objects in order.

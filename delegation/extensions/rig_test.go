@@ -85,7 +85,7 @@ func newRig(t testing.TB, dir string) *rig {
 	}
 	t.Cleanup(r.stop)
 	r.until("it is ready", func() bool {
-		return r.get("/readyz/post"+"starthook/crd-informer-synced").code == 200 || r.get("/readyz").code == 200
+		return r.get("/readyz").code == 200
 	})
 	return r
 }
@@ -111,11 +111,6 @@ type answer struct {
 func (a *answer) at(path ...string) any {
 	found, _, _ := unstructured.NestedFieldNoCopy(a.object, path...)
 	return found
-}
-
-func (a *answer) message() string {
-	text, _ := a.at("message").(string)
-	return text
 }
 
 func (r *rig) get(path string, header ...string) *answer {

@@ -31,11 +31,13 @@ type Usage struct {
 	admission *Admission
 	quotas    *registry.Store
 	counted   map[schema.GroupResource]*registry.Store
+	elsewhere func(context.Context, schema.GroupResource) (*registry.Store, bool)
 }
 
-// NewUsage returns the controller of quotas over the resources that can be counted.
-func NewUsage(a *Admission, quotas *registry.Store, counted map[schema.GroupResource]*registry.Store) *Usage {
-	return &Usage{admission: a, quotas: quotas, counted: counted}
+// NewUsage returns the controller of quotas over the resources that can be counted. elsewhere finds more of them, which come and go; nil
+// finds none.
+func NewUsage(a *Admission, quotas *registry.Store, counted map[schema.GroupResource]*registry.Store, elsewhere func(context.Context, schema.GroupResource) (*registry.Store, bool)) *Usage {
+	return &Usage{admission: a, quotas: quotas, counted: counted, elsewhere: elsewhere}
 }
 
 // Run counts until ctx ends: when a quota is new or changed, and when something that it counts has gone.
@@ -126,6 +128,9 @@ var errCharged = errors.New("the quota was charged meanwhile")
 func (u *Usage) count(ctx context.Context, namespace string, name corev1.ResourceName) (n int64, err error) {
 	resource, ok := resourceOf(name)
 	store := u.counted[resource]
+	if ok && store == nil && u.elsewhere != nil {
+		store, _ = u.elsewhere(ctx, resource)
+	}
 	if !ok || store == nil {
 		return 0, nil
 	}

@@ -1,0 +1,39 @@
+package extensions
+
+import (
+	"context"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Schema is what the objects of the first version of a definition are like.
+type Schema struct{ schema *versionSchema }
+
+// NewSchema reads a definition.
+func NewSchema(d *apiextensionsv1.CustomResourceDefinition) (*Schema, error) {
+	d.Status.AcceptedNames = d.Spec.Names
+	k, err := newKind(d, func() (*definition, error) { return d, nil }, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Schema{k.versions[d.Spec.Versions[0].Name]}, nil
+}
+
+// Settle prunes an object and fills in its defaults.
+func (s *Schema) Settle(u *unstructured.Unstructured) error {
+	if _, err := s.schema.settleSent(u); err != nil {
+		return err
+	}
+	s.schema.fill(u)
+	return nil
+}
+
+// Validate is what a create is checked by.
+func (s *Schema) Validate(ctx context.Context, u *unstructured.Unstructured) field.ErrorList {
+	return s.schema.validate(ctx, u)
+}
+
+// Shown is what clients see of stored bytes.
+func (s *Schema) Shown(stored []byte) ([]byte, error) { return s.schema.shown(stored) }
