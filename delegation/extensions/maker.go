@@ -2,12 +2,14 @@ package extensions
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/portico-api/portico/delegation/hookclient"
@@ -30,10 +32,7 @@ type maker struct {
 
 // open opens the objects of a definition in all versions that are served.
 func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
-	load := sync.OnceValues(func() (*definition, error) {
-		return registry.GetAs[*definition](context.WithoutCancel(ctx), m.definitions, "", d.Name)
-	})
-	k, err := newKind(d, load, m.clients)
+	k, err := newKind(d, func() (*definition, error) { return m.load(d.Name) }, m.clients)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +69,19 @@ func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
 		o.handlers[v.Name] = m.handler(res)
 	}
 	return o, nil
+}
+
+// load reads a definition with its schemas, from memory: that cannot fail for a store that is slow.
+func (m *maker) load(name string) (*definition, error) {
+	o, err := m.definitions.Get(context.Background(), "", name, &metav1.GetOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	d := &definition{}
+	if err := json.Unmarshal(o.JSON(), d); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", name, err)
+	}
+	return d, nil
 }
 
 func (m *maker) handler(res *rest.Resource) http.Handler {

@@ -26,9 +26,10 @@ type served struct {
 	before     *served // that has to let go of the objects first; nil for none
 
 	established time.Time
-	once        sync.Once
-	opened      *opened
-	err         error
+
+	opening sync.Mutex
+	opened  *opened // nil until somebody asks
+	over    bool    // nothing is opened any more
 
 	mu      sync.Mutex
 	retired bool
@@ -67,17 +68,46 @@ func withoutSchemas(d *definition) *definition {
 	return &light
 }
 
-// open reads the objects, if nobody has.
+// open reads the objects, if nobody has. Who finds the store out of reach leaves it to the next who asks.
 func (s *served) open(ctx context.Context) (*opened, error) {
-	s.once.Do(func() {
-		if s.before != nil {
-			<-s.before.closed
-			s.before = nil
-		}
-		// The objects are for all requests, whichever is the first.
-		s.opened, s.err = s.maker.open(context.WithoutCancel(ctx), s.definition)
-	})
-	return s.opened, s.err
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.opened != nil || s.over {
+		return s.opened, s.whyOver()
+	}
+	if s.before != nil {
+		<-s.before.closed
+		s.before = nil
+	}
+	// The objects are for all requests, whichever is the first.
+	o, err := s.maker.open(context.WithoutCancel(ctx), s.definition)
+	if err != nil {
+		return nil, err
+	}
+	s.opened = o
+	return o, nil
+}
+
+// whyOver is what those are told who come too late.
+func (s *served) whyOver() error {
+	if s.over && s.opened == nil {
+		return errRetired
+	}
+	return nil
+}
+
+// close lets go of the objects.
+func (s *served) close() {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	s.over = true
+	if s.before != nil {
+		<-s.before.closed // who comes after waits for the objects, whoever has them
+	}
+	if s.opened != nil {
+		s.opened.base.Close()
+	}
+	close(s.closed)
 }
 
 // enter keeps the objects for a request until leave is called; false when the definition has changed meanwhile.
@@ -113,19 +143,16 @@ func (s *served) retire() {
 	}
 	s.mu.Unlock()
 	go func() {
-		defer close(s.closed)
 		select {
 		case <-s.empty:
 		case <-time.After(drainTimeout):
 		}
-		s.once.Do(func() { s.err = errRetired })
-		if s.opened != nil {
-			s.opened.base.Close()
-		}
+		s.close()
 	}()
 }
 
-var errRetired = errors.New("the definition of the resource has changed")
+// errRetired answers a request that was on its way while the definition changed.
+var errRetired = apierrors.NewServiceUnavailable("the definition of the resource has changed; try again")
 
 // createDelay is how long after a resource was established creates wait: so long other servers may not know of it.
 const createDelay = 2 * time.Second

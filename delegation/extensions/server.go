@@ -77,12 +77,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	if s.definitions, err = registry.New(ctx, own, resource); err != nil {
 		return nil, fmt.Errorf("creating the extensions unit: %w", err)
 	}
-	docs := newDocuments(config.OpenAPI, func(name string) (*definition, error) {
-		return registry.GetAs[*definition](context.Background(), s.definitions, "", name)
-	})
-	s.discovery = newGroupVersions(config.Discovery, docs)
-	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)
-	s.catalog = newCatalog(s.definitions, s.resources, &maker{
+	m := &maker{
 		definitions: s.definitions,
 		registry:    cfg.Registry,
 		clients:     hookclient.NewClients(cfg.ServiceAddresses),
@@ -93,7 +88,11 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 			Stopping:          config.Lifecycle.WatchesTerminating.Signaled(),
 			Authorizer:        config.Authorizer,
 		}),
-	}, s.discovery)
+	}
+	docs := newDocuments(config.OpenAPI, m.load)
+	s.discovery = newGroupVersions(config.Discovery, docs)
+	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)
+	s.catalog = newCatalog(s.definitions, s.resources, m, s.discovery)
 	if err := s.install(); err != nil {
 		return nil, fmt.Errorf("creating the extensions unit: %w", err)
 	}
