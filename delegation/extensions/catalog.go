@@ -4,7 +4,9 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -142,6 +144,43 @@ func (c *catalog) inGroup(group string) []*definition {
 		}
 	}
 	return all
+}
+
+// catchUp waits until what is stored of a definition is known here, and tells whether there is one. A client that has seen that its resource is
+// established must not find it missing.
+func (c *catalog) catchUp(ctx context.Context, name string) bool {
+	revision, ok := c.definitions.Version(ctx, "", name)
+	if !ok {
+		return false
+	}
+	for range catchUpTries {
+		if c.seen(name) >= revision {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(catchUpPause):
+		}
+	}
+	return false
+}
+
+const (
+	catchUpTries = 1000
+	catchUpPause = time.Millisecond
+)
+
+// seen is the revision in which a definition is known here.
+func (c *catalog) seen(name string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.defined[name]
+	if d == nil {
+		return 0
+	}
+	revision, _ := strconv.ParseInt(d.ResourceVersion, 10, 64)
+	return revision
 }
 
 // find is what is served of a definition; nil when nothing is.

@@ -1,6 +1,7 @@
 package extensions
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"sync/atomic"
@@ -18,7 +19,9 @@ type routes map[schema.GroupResource]*served
 type customResources struct {
 	next      http.Handler
 	discovery *groupVersions
-	routes    atomic.Pointer[routes]
+	// catchUp waits for what is on its way of a definition, and tells whether there is one.
+	catchUp func(ctx context.Context, name string) bool
+	routes  atomic.Pointer[routes]
 }
 
 func newCustomResources(next http.Handler, discovery *groupVersions) *customResources {
@@ -57,9 +60,14 @@ func (c *customResources) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.next.ServeHTTP(w, r)
 		return
 	}
-	for {
-		s := c.find(schema.GroupResource{Group: req.Info.APIGroup, Resource: req.Info.Resource})
+	resource := schema.GroupResource{Group: req.Info.APIGroup, Resource: req.Info.Resource}
+	for waited := false; ; {
+		s := c.find(resource)
 		if s == nil || !s.isFor(&req.Info) {
+			if !waited && c.catchUp(r.Context(), resource.String()) {
+				waited = true
+				continue
+			}
 			c.next.ServeHTTP(w, r)
 			return
 		}
