@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type catalog struct {
 	mu        sync.Mutex
 	defined   map[string]*definition // all there are, by name and without schemas
 	known     map[string]*served     // those that are served
+	kinds     map[schema.GroupKind]*served
+	leaving   map[string]*served // those that are not any more, and have not let go of their objects yet
 	listeners []func()
 	followers map[*follower]struct{}
 }
@@ -37,7 +40,8 @@ type follower struct {
 func newCatalog(definitions *registry.Store, resources *customResources, m *maker, discovery *groupVersions) *catalog {
 	return &catalog{
 		definitions: definitions, resources: resources, maker: m, discovery: discovery,
-		defined: map[string]*definition{}, known: map[string]*served{}, followers: map[*follower]struct{}{},
+		defined: map[string]*definition{}, known: map[string]*served{}, kinds: map[schema.GroupKind]*served{}, leaving: map[string]*served{},
+		followers: map[*follower]struct{}{},
 	}
 }
 
@@ -94,8 +98,15 @@ func (c *catalog) serve(d *definition) {
 		c.mu.Unlock()
 		return
 	}
-	s := newServed(d, c.maker, before)
-	c.known[d.Name] = s
+	after := before
+	if after == nil {
+		after = c.leaving[d.Name]
+	} else {
+		delete(c.kinds, kindOf(before.definition))
+	}
+	delete(c.leaving, d.Name)
+	s := newServed(d, c.maker, after)
+	c.known[d.Name], c.kinds[kindOf(d)] = s, s
 	c.mu.Unlock()
 	c.resources.publish(resourceOf(d), s)
 	if before != nil {
@@ -108,11 +119,15 @@ func (c *catalog) serve(d *definition) {
 func (c *catalog) drop(d *definition) {
 	c.mu.Lock()
 	before := c.known[d.Name]
-	delete(c.known, d.Name)
-	c.mu.Unlock()
 	if before == nil {
+		c.mu.Unlock()
 		return
 	}
+	delete(c.known, d.Name)
+	delete(c.kinds, kindOf(before.definition))
+	maps.DeleteFunc(c.leaving, func(_ string, s *served) bool { return s.isClosed() })
+	c.leaving[d.Name] = before
+	c.mu.Unlock()
 	c.resources.publish(resourceOf(d), nil)
 	before.retire()
 	c.discovery.changed(c.inGroup(d.Spec.Group), d.Spec.Group)
@@ -138,11 +153,12 @@ func (c *catalog) inGroup(group string) []*definition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []*definition
-	for _, name := range slices.Sorted(maps.Keys(c.known)) {
-		if d := c.known[name].definition; d.Spec.Group == group {
-			all = append(all, d)
+	for _, s := range c.known {
+		if s.definition.Spec.Group == group {
+			all = append(all, s.definition)
 		}
 	}
+	slices.SortFunc(all, func(a, b *definition) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -190,6 +206,13 @@ func (c *catalog) find(d *definition) *served {
 	return c.known[d.Name]
 }
 
+// ofKind is what is served of a kind; nil when nothing is.
+func (c *catalog) ofKind(kind schema.GroupKind) *served {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kinds[kind]
+}
+
 // all are the custom resources that are served, by the names of their definitions.
 func (c *catalog) all() []*served {
 	c.mu.Lock()
@@ -219,6 +242,10 @@ func (c *catalog) notify() {
 
 // pathTo is the key path of a definition's objects.
 func pathTo(d *definition) string { return d.Spec.Group + "/" + d.Spec.Names.Plural }
+
+func kindOf(d *definition) schema.GroupKind {
+	return schema.GroupKind{Group: d.Spec.Group, Kind: d.Status.AcceptedNames.Kind}
+}
 
 func resourceOf(d *definition) schema.GroupResource {
 	return schema.GroupResource{Group: d.Spec.Group, Resource: d.Spec.Names.Plural}

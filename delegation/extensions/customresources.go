@@ -77,6 +77,10 @@ func (c *customResources) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if !s.enter() {
+			if c.find(resource) == s { // the server ends, and nothing takes its place
+				handler.WriteError(w, r, errRetired)
+				return
+			}
 			continue // what is served now is in the table already
 		}
 		defer s.leave()

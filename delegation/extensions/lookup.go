@@ -10,20 +10,17 @@ import (
 
 // OfKind finds where the objects of a kind are kept, in its version.
 func (s *Server) OfKind(ctx context.Context, kind schema.GroupVersionKind) (registry.Resource, *registry.Store, bool) {
-	for _, r := range s.catalog.all() {
-		d := r.definition
-		if d.Spec.Group != kind.Group || d.Status.AcceptedNames.Kind != kind.Kind || !servesVersion(d, kind.Version) {
-			continue
-		}
-		o, err := r.open(ctx)
-		if err != nil {
-			return registry.Resource{}, nil, false
-		}
-		resource := o.resource
-		resource.GroupVersion = kind.GroupVersion()
-		return resource, o.stores[kind.Version], true
+	r := s.catalog.ofKind(kind.GroupKind())
+	if r == nil || !servesVersion(r.definition, kind.Version) {
+		return registry.Resource{}, nil, false
 	}
-	return registry.Resource{}, nil, false
+	o, err := r.open(ctx)
+	if err != nil {
+		return registry.Resource{}, nil, false
+	}
+	resource := o.resource
+	resource.GroupVersion = kind.GroupVersion()
+	return resource, o.stores[kind.Version], true
 }
 
 // OfResource finds where the objects of a resource are kept.

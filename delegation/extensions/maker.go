@@ -7,17 +7,13 @@ import (
 	"net/http"
 	"sync"
 
-	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/portico-api/portico/delegation/hookclient"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler/rest"
 )
-
-type runtimeObject = runtime.Object
 
 // maker opens custom resources, with all that they share.
 type maker struct {
@@ -47,7 +43,7 @@ func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
 	unasked.Admission = nil
 	o.unasked = o.base.In(unasked, o.resource, nil)
 	_, simple := k.converter.(renaming)
-	terminating := apihelpers.IsCRDConditionTrue(d, apiextensionsv1.Terminating)
+	terminating := isTrue(d, apiextensionsv1.Terminating)
 	for i := range d.Spec.Versions {
 		v := &d.Spec.Versions[i]
 		if !v.Served {

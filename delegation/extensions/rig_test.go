@@ -38,6 +38,18 @@ type rig struct {
 	stop  func()
 }
 
+// openConfig lets everybody do everything.
+func openConfig() *delegation.Config {
+	config := delegation.NewConfig(nil)
+	config.Authenticator = authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
+		return &authenticator.Response{User: &user.DefaultInfo{Name: "alice"}}, true, nil
+	})
+	config.Authorizer = authorizer.AuthorizerFunc(func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+		return authorizer.DecisionAllow, "", nil
+	})
+	return config
+}
+
 func newRig(t testing.TB, dir string) *rig {
 	t.Helper()
 	store, err := storage.Open(context.Background(), storage.Config{DataDir: dir})
@@ -48,15 +60,8 @@ func newRig(t testing.TB, dir string) *rig {
 	if err := extensions.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	generic := delegation.NewConfig(nil)
-	generic.Authenticator = authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
-		return &authenticator.Response{User: &user.DefaultInfo{Name: "alice"}}, true, nil
-	})
-	generic.Authorizer = authorizer.AuthorizerFunc(func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
-		return authorizer.DecisionAllow, "", nil
-	})
 	r := &rig{t: t, store: store}
-	r.unit, err = extensions.New(context.Background(), extensions.Config{Registry: registry.Config{Store: store, Scheme: scheme}}, generic, delegation.NewEmptyDelegate())
+	r.unit, err = extensions.New(context.Background(), extensions.Config{Registry: registry.Config{Store: store, Scheme: scheme}}, openConfig(), delegation.NewEmptyDelegate())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler"
@@ -72,8 +73,11 @@ func withoutSchemas(d *definition) *definition {
 func (s *served) open(ctx context.Context) (*opened, error) {
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if s.opened != nil || s.over {
-		return s.opened, s.whyOver()
+	switch {
+	case s.over:
+		return nil, errRetired
+	case s.opened != nil:
+		return s.opened, nil
 	}
 	if s.before != nil {
 		<-s.before.closed
@@ -88,14 +92,6 @@ func (s *served) open(ctx context.Context) (*opened, error) {
 	return o, nil
 }
 
-// whyOver is what those are told who come too late.
-func (s *served) whyOver() error {
-	if s.over && s.opened == nil {
-		return errRetired
-	}
-	return nil
-}
-
 // close lets go of the objects.
 func (s *served) close() {
 	s.opening.Lock()
@@ -106,8 +102,19 @@ func (s *served) close() {
 	}
 	if s.opened != nil {
 		s.opened.base.Close()
+		s.opened = nil
 	}
 	close(s.closed)
+}
+
+// isClosed tells whether the objects have been let go of.
+func (s *served) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // enter keeps the objects for a request until leave is called; false when the definition has changed meanwhile.
@@ -194,9 +201,7 @@ func (s *served) admit(ctx context.Context, req *handler.Request) error {
 	}
 }
 
-func (s *served) terminating() bool {
-	return apihelpers.IsCRDConditionTrue(s.definition, apiextensionsv1.Terminating)
-}
+func (s *served) terminating() bool { return isTrue(s.definition, apiextensionsv1.Terminating) }
 
 func refuseCreate(d *definition) error {
 	return apierrors.NewForbidden(apiextensionsv1.Resource(d.Spec.Names.Plural), "", errors.New("create not allowed while custom resource definition is terminating"))
@@ -222,7 +227,7 @@ func servesVersion(d *definition, name string) bool {
 
 // isServed tells whether a definition has names by which its objects can be asked for.
 func isServed(d *definition) bool {
-	return apihelpers.IsCRDConditionTrue(d, apiextensionsv1.NamesAccepted) || apihelpers.IsCRDConditionTrue(d, apiextensionsv1.Established)
+	return isTrue(d, apiextensionsv1.NamesAccepted) || isTrue(d, apiextensionsv1.Established)
 }
 
 // terminatingStore refuses creates that come as an update or an apply.
@@ -231,8 +236,8 @@ type terminatingStore struct {
 	definition *definition
 }
 
-func (t *terminatingStore) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (obj runtimeObject, created bool, err error) {
-	return t.Store.Update(ctx, namespace, name, func(ctx context.Context, current runtimeObject) (runtimeObject, error) {
+func (t *terminatingStore) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (obj runtime.Object, created bool, err error) {
+	return t.Store.Update(ctx, namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
 		if current == nil {
 			return nil, refuseCreate(t.definition)
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/portico-api/portico/delegation/storage"
 )
 
@@ -22,9 +20,6 @@ type Codec interface {
 // In returns another registry of the same objects, which speaks the version of res: its rules, its admission and its field
 // managers see objects in that version only. It is closed with s.
 func (s *Store) In(cfg Config, res Resource, codec Codec) *Store {
-	if res.Path == "" {
-		res.Path = s.res.Path
-	}
 	return newStore(cfg, res, s.cache, codec)
 }
 
@@ -109,6 +104,3 @@ func (s *Store) get(ctx context.Context, namespace, name string, read storage.Re
 	}
 	return s.shown(ctx, o)
 }
-
-// GroupVersionKind is the kind of the registry's objects.
-func (s *Store) GroupVersionKind() schema.GroupVersionKind { return s.gvk }

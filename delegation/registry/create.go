@@ -164,7 +164,7 @@ func (s *Store) put(ctx context.Context, obj runtime.Object, m metav1.Object, dr
 // exists answers that the name is taken, and whether it will soon be free.
 func (s *Store) exists(ctx context.Context, m metav1.Object) error {
 	conflict := apierrors.NewAlreadyExists(s.gr, m.GetName())
-	current, err := s.get(ctx, m.GetNamespace(), m.GetName(), storage.Read{})
+	current, err := s.cache.Get(ctx, m.GetNamespace(), m.GetName(), storage.Read{})
 	if err != nil {
 		return conflict
 	}
