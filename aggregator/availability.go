@@ -64,7 +64,7 @@ func (a *availability) forget(name string) {
 // for the condition. So one who reads True is served (contract 13), and finds the group in discovery.
 func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
 	if was := rt.available.Swap(v.available()); v.available() && !was {
-		a.catalogs.reachable.notify()
+		a.catalogs.reachable.Notify()
 	}
 	former := rt.verdict.Swap(&v)
 	if former == nil || former.status != v.status || former.reason != v.reason {

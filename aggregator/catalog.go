@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 
+	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/handler/discovery"
 )
 
@@ -30,7 +31,7 @@ type catalogs struct {
 	manager *discovery.Manager
 	loops   *loops[destination]
 	// reachable tells who waits to empty a namespace that a server can be asked again, or need not be.
-	reachable *listeners
+	reachable *delegation.Listeners
 
 	mu      sync.Mutex
 	servers map[destination]*catalog
@@ -75,7 +76,7 @@ func newCatalogs(manager *discovery.Manager) *catalogs {
 	return &catalogs{
 		manager:   manager,
 		loops:     newLoops[destination](),
-		reachable: &listeners{},
+		reachable: &delegation.Listeners{},
 		servers:   map[destination]*catalog{},
 		members:   map[schema.GroupVersion]*member{},
 	}
@@ -124,7 +125,7 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 		cs.loops.stop(remote.destination) // takes the lock to finish what it was about
 		c.once.Do(func() { close(c.visited) })
 	}
-	cs.reachable.notify()
+	cs.reachable.Notify()
 }
 
 // refresh has the server asked soon.
@@ -215,7 +216,7 @@ func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
 	}
 	cs.mu.Unlock()
 	if news {
-		cs.reachable.notify()
+		cs.reachable.Notify()
 	}
 	if fresh {
 		return nil

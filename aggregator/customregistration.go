@@ -16,7 +16,7 @@ import (
 // CustomGroupVersions tells in which group-versions there are custom resources.
 type CustomGroupVersions interface {
 	GroupVersions() []schema.GroupVersion
-	OnChange(on func())
+	OnChange(on func()) (stop func())
 	// Synced is closed when all that was defined before the start is known.
 	Synced() <-chan struct{}
 }
@@ -43,7 +43,7 @@ func (c *customRegistration) run(ctx context.Context) error {
 		return ctx.Err()
 	case <-c.from.Synced(): // else those that are not known yet would be taken away
 	}
-	c.from.OnChange(wake)
+	defer c.from.OnChange(wake)()
 	wake()
 	for {
 		select {

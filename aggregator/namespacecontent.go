@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -37,7 +36,9 @@ func (s *Server) NamespacedContent() []delegation.NamespacedContent {
 
 // OnNamespacedContentChange has on called when a server can be asked again that could not be, or need
 // not be any more.
-func (s *Server) OnNamespacedContentChange(on func()) { s.router.catalogs.reachable.add(on) }
+func (s *Server) OnNamespacedContentChange(on func()) (stop func()) {
+	return s.router.catalogs.reachable.Add(on)
+}
 
 // unknownServers stands for all servers until the stored APIServices are read: a namespace that was
 // ending when the process ended must not be taken for empty.
@@ -170,25 +171,4 @@ func (cs *catalogs) discoveryOf(c *catalog) groupVersions {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	return c.discovery
-}
-
-// listeners are called when something has happened that they wait for.
-type listeners struct {
-	mu  sync.Mutex
-	all []func()
-}
-
-func (l *listeners) add(on func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = append(l.all, on)
-}
-
-func (l *listeners) notify() {
-	l.mu.Lock()
-	all := slices.Clone(l.all)
-	l.mu.Unlock()
-	for _, on := range all {
-		on()
-	}
 }

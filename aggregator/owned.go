@@ -49,7 +49,9 @@ func (s *Server) OwnedResources() []delegation.OwnedResource {
 }
 
 // OnOwnedResourcesChange has on called when there are others, or a server can be asked again.
-func (s *Server) OnOwnedResourcesChange(on func()) { s.router.catalogs.reachable.add(on) }
+func (s *Server) OnOwnedResourcesChange(on func()) (stop func()) {
+	return s.router.catalogs.reachable.Add(on)
+}
 
 func (cs *catalogs) ownedResources() []delegation.OwnedResource {
 	cs.mu.Lock()

@@ -73,7 +73,7 @@ func (c *router) Run(ctx context.Context, initiated func()) error {
 		if synced := c.publish(ctx); synced && first {
 			first = false
 			close(c.initiated)
-			c.catalogs.reachable.notify()
+			c.catalogs.reachable.Notify()
 			initiated()
 		}
 	}

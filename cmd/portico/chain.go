@@ -89,14 +89,17 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		NamespacedContent: func() []delegation.NamespacedContent {
 			return append(ext.NamespacedContent(), front.NamespacedContent()...)
 		},
-		SubscribeNamespacedContent: func(on func()) { front.OnNamespacedContentChange(on) },
+		SubscribeNamespacedContent: func(on func()) (stop func()) { return front.OnNamespacedContentChange(on) },
 		OwnedResources: func() []delegation.OwnedResource {
 			own := []delegation.OwnedResource{stored.NewOwnedResource(front.APIServices()), stored.NewOwnedResource(ext.Definitions())}
 			return slices.Concat(own, ext.OwnedResources(context.WithoutCancel(ctx)), front.OwnedResources())
 		},
-		SubscribeOwnedResources: func(on func()) {
-			ext.OnChange(on)
-			front.OnOwnedResourcesChange(on)
+		SubscribeOwnedResources: func(on func()) (stop func()) {
+			custom, remote := ext.OnChange(on), front.OnOwnedResourcesChange(on)
+			return func() {
+				custom()
+				remote()
+			}
 		},
 	}, generic, ext)
 	if err != nil {

@@ -57,7 +57,7 @@ type Config struct {
 	NamespacedContent func() []delegation.NamespacedContent
 	// SubscribeNamespacedContent has on called when some of it can be emptied that could not be, or
 	// need not be any more. It is called once the unit runs; nil leaves it to the periodic look.
-	SubscribeNamespacedContent func(on func())
+	SubscribeNamespacedContent func(on func()) (stop func())
 	// ServiceAddresses is where webhooks are that are behind services; nil reaches none.
 	ServiceAddresses hookclient.Addresses
 	// WorkloadAPIs adds the kinds of pods and what they need, as data; the scheme must know them (workload.AddToScheme).
@@ -70,7 +70,7 @@ type Config struct {
 	// OwnedResources are what the garbage collector follows beyond this unit, called as NamespacedContent is; nil
 	// means none. SubscribeOwnedResources has on called when there are others.
 	OwnedResources          func() []delegation.OwnedResource
-	SubscribeOwnedResources func(on func())
+	SubscribeOwnedResources func(on func()) (stop func())
 }
 
 // CustomResources finds where objects are kept that are defined by users, as the first to ask has them read.

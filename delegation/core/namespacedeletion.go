@@ -48,7 +48,7 @@ type namespaceDeletion struct {
 	finalizer  rest.Updater
 	own        []delegation.NamespacedContent
 	others     func() []delegation.NamespacedContent
-	subscribe  func(on func())
+	subscribe  func(on func()) (stop func())
 
 	mu     sync.Mutex
 	ending map[string]bool
@@ -73,8 +73,9 @@ func newNamespaceDeletion(s *stores, cfg Config) *namespaceDeletion {
 // Run follows the namespaces until ctx ends.
 func (d *namespaceDeletion) Run(ctx context.Context, started func()) error {
 	queue := controller.NewQueue("namespace-deletion", d.delete)
+	d.forgetAll() // what was known in an earlier term of leading
 	if d.subscribe != nil {
-		d.subscribe(func() { d.lookAgain(queue) })
+		defer d.subscribe(func() { d.lookAgain(queue) })()
 	}
 	return queue.Run(ctx, namespaceDeletionWorkers,
 		func(ctx context.Context) error {
@@ -88,6 +89,12 @@ func (d *namespaceDeletion) Run(ctx context.Context, started func()) error {
 			}, started)
 		},
 	)
+}
+
+func (d *namespaceDeletion) forgetAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.ending)
 }
 
 func (d *namespaceDeletion) note(name string, ends bool) {

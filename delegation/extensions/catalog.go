@@ -13,6 +13,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/registry"
 )
 
@@ -23,12 +24,13 @@ type catalog struct {
 	maker       *maker
 	discovery   *groupVersions
 
+	listeners delegation.Listeners // of changes in what is served
+
 	mu        sync.Mutex
 	defined   map[string]*definition // all there are, by name and without schemas
 	known     map[string]*served     // those that are served
 	kinds     map[schema.GroupKind]*served
 	leaving   map[string]*served // those that are not any more, and have not let go of their objects yet
-	listeners []func()
 	followers map[*follower]struct{}
 }
 
@@ -113,7 +115,7 @@ func (c *catalog) serve(d *definition) {
 		before.retire()
 	}
 	c.discovery.changed(c.inGroup(d.Spec.Group), d.Spec.Group)
-	c.notify()
+	c.listeners.Notify()
 }
 
 func (c *catalog) drop(d *definition) {
@@ -131,7 +133,7 @@ func (c *catalog) drop(d *definition) {
 	c.resources.publish(resourceOf(d), nil)
 	before.retire()
 	c.discovery.changed(c.inGroup(d.Spec.Group), d.Spec.Group)
-	c.notify()
+	c.listeners.Notify()
 }
 
 // close lets go of everything, when the server ends.
@@ -222,22 +224,6 @@ func (c *catalog) all() []*served {
 		all = append(all, c.known[name])
 	}
 	return all
-}
-
-// onChange has on called when there are other custom resources.
-func (c *catalog) onChange(on func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listeners = append(c.listeners, on)
-}
-
-func (c *catalog) notify() {
-	c.mu.Lock()
-	listeners := slices.Clone(c.listeners)
-	c.mu.Unlock()
-	for _, on := range listeners {
-		on()
-	}
 }
 
 // pathTo is the key path of a definition's objects.

@@ -64,4 +64,4 @@ func (s *Server) OwnedResources(ctx context.Context) []delegation.OwnedResource 
 }
 
 // OnChange has on called when there are other custom resources.
-func (s *Server) OnChange(on func()) { s.catalog.onChange(on) }
+func (s *Server) OnChange(on func()) (stop func()) { return s.catalog.listeners.Add(on) }

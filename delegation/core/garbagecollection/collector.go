@@ -44,7 +44,7 @@ type Config struct {
 	// Others are those that come and go. It is called anew whenever Subscribe's function is, and only while the
 	// collector runs; nil means none.
 	Others    func() []delegation.OwnedResource
-	Subscribe func(on func())
+	Subscribe func(on func()) (stop func())
 	// Misplaced is told once of each object in no namespace whose owner is in one; such an object is left alone. Nil is not
 	// told.
 	Misplaced func(ctx context.Context, resource delegation.OwnedResource, o *delegation.OwnedObject, owner metav1.OwnerReference)
@@ -93,12 +93,12 @@ func (c *Collector) Run(ctx context.Context, started func()) error {
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
 	if c.cfg.Subscribe != nil {
-		c.cfg.Subscribe(func() {
+		defer c.cfg.Subscribe(func() {
 			select {
 			case changed <- struct{}{}:
 			default:
 			}
-		})
+		})()
 	}
 	started()
 	return controller.RunAll(ctx,

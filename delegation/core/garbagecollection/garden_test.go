@@ -221,7 +221,10 @@ func collect(t *testing.T, own []*bed, others ...*bed) (changed func()) {
 			}
 			return all
 		},
-		Subscribe: func(on func()) { notify = on },
+		Subscribe: func(on func()) (stop func()) {
+			notify = on
+			return func() {}
+		},
 	}
 	for _, b := range own {
 		cfg.Own = append(cfg.Own, b.owned())
