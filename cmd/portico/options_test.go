@@ -27,6 +27,8 @@ func TestAMistakeInAFlagIsNamed(t *testing.T) {
 	for name, c := range map[string]struct{ args, want string }{
 		"a username header that this proxy does not send": {"--requestheader-username-headers=X-User", "X-Remote-User"},
 		"a group header that this proxy does not send":    {"--requestheader-group-headers=X-Group", "X-Remote-Group"},
+		"a name that is none":                             {"--external-hostname=a b", "--external-hostname"},
+		"a name with a port":                              {"--external-hostname=front.example.com:6443", "without a port"},
 		"a proxy's authority without its certificate":     {"--requestheader-client-ca-file=ca.crt", "--proxy-client-cert-file"},
 		"events that are gone at once":                    {"--event-ttl=0s", "--event-ttl"},
 		"a negative limit":                                {"--max-requests-inflight=-1", "--max-requests-inflight"},

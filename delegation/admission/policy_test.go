@@ -107,6 +107,34 @@ func TestAValidatingPolicyRefuses(t *testing.T) {
 	}
 }
 
+// What a create is charged to a quota is the server's doing, whoever creates.
+func TestAQuotaIsChargedAsTheServer(t *testing.T) {
+	ns := namespace(t)
+	match := matching(ns)
+	match.ResourceRules[0].Rule = registrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps", "resourcequotas/status"}}
+	if a := do(t, http.MethodPost, "/api/v1/namespaces/"+ns+"/resourcequotas", map[string]any{
+		"apiVersion": "v1", "kind": "ResourceQuota", "metadata": map[string]any{"name": "q"}, "spec": map[string]any{"hard": map[string]any{"configmaps": "1000"}},
+	}); a.code != 201 {
+		t.Fatalf("got %d %s", a.code, a.message())
+	}
+	used := func() string {
+		found, _, _ := unstructured.NestedString(do(t, http.MethodGet, "/api/v1/namespaces/"+ns+"/resourcequotas/q", nil).object.Object, "status", "used", "configmaps")
+		return found
+	}
+	eventually(t, "what is there to be counted", func() bool { return used() != "" })
+	validatingPolicy(t, ns, registrationv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: match,
+		Validations:      []registrationv1.Validation{{Expression: "!has(request.subResource) || request.userInfo.username != 'nobody'"}},
+	}, registrationv1.ValidatingAdmissionPolicyBindingSpec{})
+	before := used()
+	if a := do(t, http.MethodPost, maps(ns), configMap("counted", nil), "X-Name", "nobody"); a.code != 201 {
+		t.Errorf("got %d %s", a.code, a.message())
+	}
+	if got := used(); got == before {
+		t.Errorf("it was not charged: %s", got)
+	}
+}
+
 func TestAPolicyMayOnlyWarn(t *testing.T) {
 	ns := namespace(t)
 	name := validatingPolicy(t, ns, registrationv1.ValidatingAdmissionPolicySpec{

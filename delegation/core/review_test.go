@@ -160,3 +160,24 @@ func TestUnclearReviewsAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestSelectorsOfAReviewAreChecked(t *testing.T) {
+	review := func(selector string) error {
+		_, err := ask(t, t.Context(), "subjectaccessreviews", "", `{"spec":{"user":"u","resourceAttributes":{"verb":"list","resource":"pods",`+selector+`}}}`)
+		return err
+	}
+	for selector, field := range map[string]string{
+		`"fieldSelector":{}`: "spec.resourceAttributes.fieldSelector.requirements",
+		`"fieldSelector":{"rawSelector":"a=b","requirements":[{"key":"a","operator":"Exists"}]}`: "spec.resourceAttributes.fieldSelector.rawSelector",
+		`"labelSelector":{"requirements":[{"key":"","operator":"In","values":["x"]}]}`:           "spec.resourceAttributes.labelSelector.requirements[0].key",
+		`"labelSelector":{"requirements":[{"key":"a","operator":"In"}]}`:                         "spec.resourceAttributes.labelSelector.requirements[0].values",
+		`"labelSelector":{"requirements":[{"key":"a","operator":"Near"}]}`:                       "spec.resourceAttributes.labelSelector.requirements[0].operator",
+	} {
+		if err := review(selector); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: got %v, want invalid %s", selector, err, field)
+		}
+	}
+	if err := review(`"labelSelector":{"requirements":[{"key":"a","operator":"Exists"}]}`); err != nil {
+		t.Error(err)
+	}
+}

@@ -14,7 +14,7 @@ import (
 func (s *Server) NamespacedContent() []delegation.NamespacedContent {
 	var all []delegation.NamespacedContent
 	for _, r := range s.catalog.all() {
-		if r.definition.Spec.Scope == "Namespaced" {
+		if isNamespaced(r.definition) {
 			all = append(all, customContent{r})
 		}
 	}

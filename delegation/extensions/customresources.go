@@ -96,7 +96,7 @@ func (s *served) isFor(info *handler.RequestInfo) bool {
 	if !servesVersion(s.definition, info.APIVersion) {
 		return false
 	}
-	if s.definition.Spec.Scope != "Namespaced" {
+	if !isNamespaced(s.definition) {
 		return info.Namespace == ""
 	}
 	return info.Namespace != "" || info.Verb == "list" || info.Verb == "watch"

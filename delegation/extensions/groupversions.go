@@ -115,7 +115,7 @@ func describe(d *definition, v *apiextensionsv1.CustomResourceDefinitionVersion)
 		Resource: names.Plural, ResponseKind: kind, Scope: apidiscoveryv2.ScopeCluster, SingularResource: names.Singular,
 		ShortNames: names.ShortNames, Categories: names.Categories, Verbs: verbs(d),
 	}
-	if d.Spec.Scope == apiextensionsv1.NamespaceScoped {
+	if isNamespaced(d) {
 		r.Scope = apidiscoveryv2.ScopeNamespace
 	}
 	if v.Subresources == nil {

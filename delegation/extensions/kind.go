@@ -60,9 +60,7 @@ func (k *kind) gvk(version string) schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: k.definition.Spec.Group, Version: version, Kind: k.definition.Status.AcceptedNames.Kind}
 }
 
-func (k *kind) namespaced() bool {
-	return k.definition.Spec.Scope == apiextensionsv1.NamespaceScoped
-}
+func isNamespaced(d *definition) bool { return d.Spec.Scope == apiextensionsv1.NamespaceScoped }
 
 // resource declares the objects in one version.
 func (k *kind) resource(v *apiextensionsv1.CustomResourceDefinitionVersion) registry.Resource {
@@ -75,7 +73,7 @@ func (k *kind) resource(v *apiextensionsv1.CustomResourceDefinitionVersion) regi
 		SingularName: names.Singular,
 		ShortNames:   names.ShortNames,
 		Categories:   names.Categories,
-		Namespaced:   k.namespaced(),
+		Namespaced:   isNamespaced(k.definition),
 		Path:         pathTo(k.definition),
 		New:          newObject,
 		NewList:      func() runtime.Object { return &unstructured.UnstructuredList{} },

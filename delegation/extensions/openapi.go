@@ -51,7 +51,7 @@ func (o *documents) describe(gv schema.GroupVersion, names []string) (*spec3.Ope
 			return nil, err
 		}
 		r := openapi.Resource{
-			Name: d.Status.AcceptedNames.Plural, Kind: s.kind, Namespaced: k.namespaced(), Verbs: verbs(d),
+			Name: d.Status.AcceptedNames.Plural, Kind: s.kind, Namespaced: isNamespaced(d), Verbs: verbs(d),
 			Schema: structural.ToKubeOpenAPI(), ListKind: d.Status.AcceptedNames.ListKind,
 		}
 		if v.Schema == nil || v.Schema.OpenAPIV3Schema == nil {

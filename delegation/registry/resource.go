@@ -51,9 +51,10 @@ type Strategy struct {
 	// PrepareForStatusUpdate does so for the status subresource; the default keeps all but status (and metadata.managedFields) of old.
 	PrepareForStatusUpdate func(ctx context.Context, obj, old runtime.Object)
 	Validate               func(ctx context.Context, obj runtime.Object) field.ErrorList
-	ValidateUpdate         func(ctx context.Context, obj, old runtime.Object) field.ErrorList // Validate runs too, unless
-	ValidateChange         func(ctx context.Context, obj, old runtime.Object) field.ErrorList // this takes the place of both
+	ValidateUpdate         func(ctx context.Context, obj, old runtime.Object) field.ErrorList // Validate runs too
 	ValidateStatusUpdate   func(ctx context.Context, obj, old runtime.Object) field.ErrorList
+	// ValidateChange takes the place of Validate and ValidateUpdate on updates, for kinds that let be what was not valid before.
+	ValidateChange func(ctx context.Context, obj, old runtime.Object) field.ErrorList
 	// ValidateName returns messages; default DNS-1123 subdomain.
 	ValidateName func(name string, prefix bool) []string
 	// Generation maintains metadata.generation.

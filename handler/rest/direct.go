@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -68,10 +67,9 @@ func (h *directHandler) operation(r *http.Request, info *handler.RequestInfo, at
 		return nil, notServed(r)
 	}
 	var op operation
-	switch {
-	case at.name == "":
+	if at.name == "" {
 		op = e.onCollection(r, info)
-	default:
+	} else {
 		op = e.onItem(r, info)
 	}
 	if op == nil {
@@ -128,7 +126,7 @@ func (e *endpoint) onItem(r *http.Request, info *handler.RequestInfo) operation 
 
 // deprecatedWatch tells a path that begins with /watch/ after its version.
 func deprecatedWatch(info *handler.RequestInfo) bool {
-	return info.Verb == "watch" && strings.HasPrefix(info.Path, fmt.Sprintf("/%s/%s/%s/watch/", info.APIPrefix, info.APIGroup, info.APIVersion))
+	return info.Verb == "watch" && strings.HasPrefix(info.Path, "/"+info.APIPrefix+"/"+info.APIGroup+"/"+info.APIVersion+"/watch/")
 }
 
 // notServed is the answer for a path below a resource that leads nowhere.

@@ -36,8 +36,8 @@ type Resource struct {
 	// Table renders the resource for kubectl get; nil means Name and Created At.
 	Table *Table
 
-	// Settle drops from an unstructured object that a client sent what its schema does not know, and tells what that was, and fills in
-	// defaults; nil does neither. An error says that it is no object of its kind.
+	// Settle drops from an object without a Go type, which a client has sent, what its schema does not know, and tells what that was; nil drops
+	// nothing. An error says that it is no object of its kind.
 	Settle func(obj runtime.Object) (unknown []error, err error)
 
 	Subresources []*Resource

@@ -117,6 +117,18 @@ func TestOnlyWhoAndOfWhichGroupsIsCertified(t *testing.T) {
 	}
 }
 
+func TestConditionsByTheStatusAreTheSigners(t *testing.T) {
+	old := &csr{Status: certificatesv1.CertificateSigningRequestStatus{Conditions: []certificatesv1.CertificateSigningRequestCondition{
+		{Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Message: "why"},
+	}}}
+	same, text, other := old.DeepCopy(), old.DeepCopy(), old.DeepCopy()
+	text.Status.Conditions[0].Message = "another reason"
+	other.Status.Conditions = append(other.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{Type: "Other"})
+	if signs(same, old) || !signs(text, old) || !signs(other, old) {
+		t.Errorf("got %t, %t, %t, want that only changes need the right to sign", signs(same, old), signs(text, old), signs(other, old))
+	}
+}
+
 func TestAVerdictIsFinal(t *testing.T) {
 	condition := func(t certificatesv1.RequestConditionType, status corev1.ConditionStatus, reason string) certificatesv1.CertificateSigningRequestCondition {
 		return certificatesv1.CertificateSigningRequestCondition{Type: t, Status: status, Reason: reason}
