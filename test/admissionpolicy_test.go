@@ -61,6 +61,7 @@ spec: {policyName: paint}
 
 // Policies come into force as they are applied, with parameters that may change, and are gone when they are deleted.
 func TestPoliciesAreEvaluated(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t, "--workload-apis")
 	g := newGarden(t, p)
 	try := func(args ...string) (string, error) {

@@ -7,6 +7,7 @@ import (
 
 // What people do with kubectl apply --server-side, edit, label and diff, one after the other.
 func TestKubectlAppliesOnTheServer(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t)
 	const service = `apiVersion: v1
 kind: Service

@@ -10,6 +10,7 @@ import (
 
 // Whatever kind an owner is of, its dependents go with it, before it or not at all, as kubectl says.
 func TestEveryKindIsDeletedAsKubectlSays(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t, "--workload-apis")
 	p.kubectl(t, "create", "namespace", "bed")
 	kinds := slices.DeleteFunc(discovered(t, p), func(k *kind) bool { return !k.kept() })

@@ -59,6 +59,7 @@ spec: {cronSpec: "* * * * *", image: awesome}
 
 // A person with kubectl defines a resource and uses it as if it were built in.
 func TestKubectlUsesCustomResources(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t)
 	write := func(name, text string) string {
 		file := filepath.Join(t.TempDir(), name)

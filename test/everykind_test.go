@@ -30,6 +30,7 @@ func (b *bed) but(step string) *bed {
 
 // What people do with kubectl works for every resource that there is.
 func TestKubectlKnowsEveryKind(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t, "--workload-apis")
 	p.kubectl(t, "create", "namespace", "bed")
 	all := &bed{portico: p, kinds: discovered(t, p), namespace: "bed", set: "main", number: 1}

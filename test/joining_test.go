@@ -26,6 +26,7 @@ func (p *portico) withToken(t *testing.T, token string, args ...string) (string,
 
 // A machine joins as it would a cluster: with a token it asks for its node's certificate, has it without being asked, and renews it.
 func TestAMachineJoins(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t, "--enable-bootstrap-token-auth")
 	const token = "abcdef.0123456789abcdef"
 	p.kubectlIn(t, bootstrapToken("abcdef", "0123456789abcdef", time.Now().Add(time.Hour)), "create", "-f", "-")
@@ -104,6 +105,7 @@ func TestNobodyJoinsUnlessAskedFor(t *testing.T) {
 
 // Each server tells by a lease that it lives.
 func TestEachServerHasALease(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	etcd := startEtcd(t)
 	dir := t.TempDir()
 	one := restartPortico(t, filepath.Join(dir, "one"), "--etcd-servers", etcd)

@@ -69,6 +69,7 @@ func TestMetricsServerIsServed(t *testing.T) {
 
 // With a node that answers it has something to tell: what runs elsewhere is measured, and told here.
 func TestKubectlTopShowsWhatIsMeasured(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t, "--workload-apis")
 	kubelet := startKubelet(t)
 	p.kubectlIn(t, "apiVersion: v1\nkind: Node\nmetadata: {name: one}\n", "create", "-f", "-")

@@ -8,6 +8,7 @@ import (
 // What an extension API server has in a namespace goes with it, and while that server is away so does
 // everything else: nothing of a deleted namespace is ever seen in a new one of its name.
 func TestANamespaceTakesTheObjectsOfExtensionServersWithIt(t *testing.T) {
+	t.Parallel() // among the longest, and mostly waiting
 	p := startPortico(t)
 	sample := startSampleAPIServer(t, p.kubeconfig)
 	p.kubectl(t, "apply", "-f", wardleManifests(t, sample.port))
