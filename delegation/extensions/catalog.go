@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,9 +11,11 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/rest"
 )
 
 // catalog follows the definitions and has served what they define.
@@ -81,15 +82,53 @@ func (c *catalog) note(d *definition, deleted bool) {
 // run follows the definitions until ctx ends.
 func (c *catalog) run(ctx context.Context, synced func()) error {
 	defer c.close()
-	return c.definitions.Follow(ctx, func(change registry.Change) {
-		d := withoutSchemas(change.Object.(*definition))
-		if change.Deleted || !isServed(d) {
-			c.drop(d)
-		} else {
-			c.serve(d)
-		}
-		c.note(d, change.Deleted)
-	}, synced)
+	var gone map[string]*definition // while all are told of: those that were not told of yet
+	return c.definitions.Observe(ctx, registry.Observer{
+		Begin: func() { gone = c.allDefined() },
+		Tell: func(o rest.Object, deleted bool) {
+			delete(gone, o.Name())
+			c.take(ctx, o, deleted)
+		},
+		Listed: func() {
+			for _, d := range gone {
+				c.drop(d)
+				c.note(d, true)
+			}
+			gone = nil
+			if synced != nil {
+				synced()
+				synced = nil
+			}
+		},
+	})
+}
+
+// take takes one state of a definition. One that cannot be decoded, because another program wrote it, stays as it was.
+func (c *catalog) take(ctx context.Context, o rest.Object, deleted bool) {
+	d, err := decodeOutline(o)
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "A definition is passed over", "name", o.Name(), "revision", o.ResourceVersion())
+		return
+	}
+	if deleted || !isServed(d) {
+		c.drop(d)
+	} else {
+		c.serve(d)
+	}
+	c.note(d, deleted)
+}
+
+func (c *catalog) allDefined() map[string]*definition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.defined)
+}
+
+// outlineOf is a definition as it is known here, without its schemas; nil when there is none.
+func (c *catalog) outlineOf(name string) *definition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.defined[name]
 }
 
 // serve has a definition served as it is now. What is of no interest to requests changes nothing.
@@ -191,14 +230,11 @@ const (
 
 // seen is the revision in which a definition is known here.
 func (c *catalog) seen(name string) int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	d := c.defined[name]
+	d := c.outlineOf(name)
 	if d == nil {
 		return 0
 	}
-	revision, _ := strconv.ParseInt(d.ResourceVersion, 10, 64)
-	return revision
+	return versionOfDefinition(d)
 }
 
 // find is what is served of a definition; nil when nothing is.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -240,6 +241,48 @@ func TestANameBelongsToOneDefinition(t *testing.T) {
 	}
 	r.until("the name is given on", func() bool { return r.condition(name, "Established") == "True" })
 	r.until("it is served", func() bool { return r.get("/apis/example.com/v1/namespaces/a/others").code == 200 })
+}
+
+func TestANameBelongsToOneOfManyThatComeTogether(t *testing.T) {
+	const rivals = 12
+	r := newRig(t, t.TempDir())
+	var coming sync.WaitGroup
+	for i := range rivals {
+		coming.Go(func() {
+			rival := strings.NewReplacer("name: widgets.", fmt.Sprintf("name: rivals%d.", i), "plural: widgets", fmt.Sprintf("plural: rivals%d", i)).Replace(widgets(simpleVersion))
+			if a := r.do(http.MethodPost, crds, rival); a.code != 201 {
+				t.Errorf("got %d %s", a.code, a.body)
+			}
+		})
+	}
+	coming.Wait()
+	there := map[string]bool{}
+	for i := range rivals {
+		there[fmt.Sprintf("rivals%d.example.com", i)] = true
+	}
+	for len(there) > 0 {
+		var accepted []string
+		r.until("all are judged, and one has its names", func() bool {
+			accepted = nil
+			for name := range there {
+				switch r.condition(name, "NamesAccepted") {
+				case "True":
+					accepted = append(accepted, name)
+				case "":
+					return false
+				}
+			}
+			return len(accepted) > 0
+		})
+		if len(accepted) != 1 {
+			t.Fatalf("%v all have the same names", accepted)
+		}
+		if a := r.do(http.MethodDelete, crds+"/"+accepted[0], nil); a.code != 200 {
+			t.Fatalf("got %d %s", a.code, a.body)
+		}
+		r.until("it is gone", func() bool { return r.get(crds+"/"+accepted[0]).code == 404 })
+		delete(there, accepted[0])
+	}
 }
 
 func TestObjectsGoWithTheirDefinition(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apiserver/pkg/cel/environment"
@@ -30,15 +29,18 @@ func warnOfFormats(ctx context.Context, d, before *definition) {
 func unknownFormats(d *definition) []string {
 	var found []string
 	for i, v := range d.Spec.Versions {
-		if v.Schema == nil || v.Schema.OpenAPIV3Schema == nil {
+		if v.Schema == nil {
 			continue
 		}
-		internal := &apiextensions.JSONSchemaProps{}
-		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.Schema.OpenAPIV3Schema.DeepCopy(), internal, nil); err != nil {
-			continue // validation tells
-		}
-		collect := func(s *spec.Schema) error {
-			for _, format := range validation.GetUnrecognizedFormats(s, environment.DefaultCompatibilityVersion()) {
+		eachSchema(v.Schema.OpenAPIV3Schema, func(s *apiextensionsv1.JSONSchemaProps) {
+			if s.Format == "" {
+				return
+			}
+			props := spec.SchemaProps{Format: s.Format}
+			if s.Type != "" {
+				props.Type = spec.StringOrArray{s.Type}
+			}
+			for _, format := range validation.GetUnrecognizedFormats(&spec.Schema{SchemaProps: props}, environment.DefaultCompatibilityVersion()) {
 				warning := fmt.Sprintf("unrecognized format %q", format)
 				if len(d.Spec.Versions) > 1 {
 					warning = fmt.Sprintf("spec.versions[%d]: %s", i, warning)
@@ -47,10 +49,44 @@ func unknownFormats(d *definition) []string {
 					found = append(found, warning)
 				}
 			}
-			return nil
-		}
-		_ = validation.ConvertJSONSchemaPropsWithPostProcess(internal, &spec.Schema{}, collect)
+		})
 	}
 	slices.Sort(found)
 	return found
+}
+
+// eachSchema visits a schema and all that are in it.
+func eachSchema(s *apiextensionsv1.JSONSchemaProps, visit func(s *apiextensionsv1.JSONSchemaProps)) {
+	if s == nil {
+		return
+	}
+	visit(s)
+	eachSchema(s.Not, visit)
+	if s.Items != nil {
+		eachSchema(s.Items.Schema, visit)
+		eachOf(s.Items.JSONSchemas, visit)
+	}
+	if s.AdditionalItems != nil {
+		eachSchema(s.AdditionalItems.Schema, visit)
+	}
+	if s.AdditionalProperties != nil {
+		eachSchema(s.AdditionalProperties.Schema, visit)
+	}
+	for _, several := range [][]apiextensionsv1.JSONSchemaProps{s.AllOf, s.AnyOf, s.OneOf} {
+		eachOf(several, visit)
+	}
+	for _, named := range []map[string]apiextensionsv1.JSONSchemaProps{s.Properties, s.PatternProperties, s.Definitions} {
+		for _, child := range named {
+			eachSchema(&child, visit)
+		}
+	}
+	for _, d := range s.Dependencies {
+		eachSchema(d.Schema, visit)
+	}
+}
+
+func eachOf(several []apiextensionsv1.JSONSchemaProps, visit func(s *apiextensionsv1.JSONSchemaProps)) {
+	for i := range several {
+		eachSchema(&several[i], visit)
+	}
 }

@@ -45,16 +45,19 @@ func newNaming(definitions *registry.Store, c *catalog, now func() time.Time) *n
 	return n
 }
 
-// run names definitions until ctx ends. There is one worker, so that no two get the same name.
+// namers is how many definitions are named at a time: most of it is to wait for the store.
+const namers = 8
+
+// run names definitions until ctx ends.
 func (n *naming) run(ctx context.Context) error {
-	return n.queue.Run(ctx, 1, func(ctx context.Context) error {
+	return n.queue.Run(ctx, namers, func(ctx context.Context) error {
 		return n.catalog.follow(ctx, func(d *definition, deleted bool) {
 			if deleted {
 				n.release(d)
 				return
 			}
 			n.note(d)
-			if n.judge(d.DeepCopy(), d) {
+			if n.judge(d.DeepCopy()) {
 				n.queue.Add(d.Name)
 			}
 		})
@@ -65,7 +68,7 @@ func (n *naming) run(ctx context.Context) error {
 func (n *naming) note(d *definition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	version, _ := strconv.ParseInt(d.ResourceVersion, 10, 64)
+	version := versionOfDefinition(d)
 	if known, ok := n.accepted[d.Name]; !ok || known.version <= version {
 		n.accepted[d.Name] = holder{d.Spec.Group, d.Status.AcceptedNames, version}
 	}
@@ -79,6 +82,11 @@ func (n *naming) release(d *definition) {
 	n.lookAtOthers(d)
 }
 
+func versionOfDefinition(d *definition) int64 {
+	version, _ := strconv.ParseInt(d.ResourceVersion, 10, 64)
+	return version
+}
+
 // lookAtOthers has those of the group looked at that may get a name now.
 func (n *naming) lookAtOthers(d *definition) {
 	n.mu.Lock()
@@ -90,67 +98,105 @@ func (n *naming) lookAtOthers(d *definition) {
 	}
 }
 
-// taken are the names that others of the group have: those of resources, and those of kinds.
-func (n *naming) taken(d *definition) (resources, kinds map[string]bool) {
+// claim judges a definition that is about to be written, and keeps its names from others until it is.
+func (n *naming) claim(d *definition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.judgeLocked(d)
+	n.accepted[d.Name] = holder{d.Spec.Group, d.Status.AcceptedNames, versionOfDefinition(d) + 1} // what is written will not be older
+}
+
+// unclaim gives up what was claimed for a definition whose writing failed: it has the names that it had, or is gone.
+func (n *naming) unclaim(stored *definition, gone bool) {
+	n.mu.Lock()
+	if known := n.accepted[stored.Name]; known.version == versionOfDefinition(stored)+1 {
+		if gone {
+			delete(n.accepted, stored.Name)
+		} else {
+			n.accepted[stored.Name] = holder{stored.Spec.Group, stored.Status.AcceptedNames, known.version - 1}
+		}
+	}
+	n.mu.Unlock()
+	n.lookAtOthers(stored)
+}
+
+// takenLocked are those of the names that a definition wants that others of its group have: as resources, and as kinds.
+func (n *naming) takenLocked(d *definition) (resources, kinds map[string]bool) {
 	resources, kinds = map[string]bool{}, map[string]bool{}
+	wanted := &d.Spec.Names
+	resource := func(used string) {
+		if used != "" && (used == wanted.Plural || used == wanted.Singular || slices.Contains(wanted.ShortNames, used)) {
+			resources[used] = true
+		}
+	}
+	kind := func(used string) {
+		if used != "" && (used == wanted.Kind || used == wanted.ListKind) {
+			kinds[used] = true
+		}
+	}
 	for name, h := range n.accepted {
 		if h.group != d.Spec.Group || name == d.Name {
 			continue
 		}
-		for _, used := range append([]string{h.names.Plural, h.names.Singular}, h.names.ShortNames...) {
-			resources[used] = used != ""
+		resource(h.names.Plural)
+		resource(h.names.Singular)
+		for _, short := range h.names.ShortNames {
+			resource(short)
 		}
-		kinds[h.names.Kind], kinds[h.names.ListKind] = h.names.Kind != "", h.names.ListKind != ""
+		kind(h.names.Kind)
+		kind(h.names.ListKind)
 	}
 	return resources, kinds
 }
 
 // settle gives one definition the names that it can have, and its conditions.
 func (n *naming) settle(ctx context.Context, name string) (again time.Duration, err error) {
-	d, err := registry.GetAs[*definition](ctx, n.definitions, "", name)
-	switch {
-	case apierrors.IsNotFound(err):
-		return 0, nil
-	case err != nil:
-		return 0, fmt.Errorf("reading %s: %w", name, err)
-	}
-	n.note(d)
-	if !n.judge(d.DeepCopy(), d) {
+	// What is known of it may be old. Then the change will come, and have it looked at again.
+	d := n.catalog.outlineOf(name)
+	if d == nil || !n.judge(d.DeepCopy()) {
 		return 0, nil
 	}
-	lost := false
+	var before *definition
 	updated, err := registry.UpdateStatusAs(ctx, n.definitions, "", name, func(current *definition) error {
-		before := current.Status.AcceptedNames
-		n.judge(current, current.DeepCopy())
-		lost = !apiequality.Semantic.DeepEqual(before, current.Status.AcceptedNames)
+		before = withoutSchemas(current)
+		before.Status = *current.Status.DeepCopy()
+		n.claim(current)
 		return nil
 	})
 	if err != nil {
-		if apierrors.IsNotFound(err) {
+		gone := apierrors.IsNotFound(err)
+		if before != nil {
+			n.unclaim(before, gone)
+		}
+		if gone {
 			return 0, nil
 		}
 		return 0, fmt.Errorf("naming %s: %w", name, err)
 	}
-	n.note(updated)
-	if lost {
+	if !apiequality.Semantic.DeepEqual(before.Status.AcceptedNames, updated.Status.AcceptedNames) {
 		n.lookAtOthers(updated)
 	}
 	return 0, nil
 }
 
 // judge writes what is to be said of a definition into its status, and tells whether that is other than before.
-func (n *naming) judge(d, before *definition) bool {
+func (n *naming) judge(d *definition) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.judgeLocked(d)
+}
+
+func (n *naming) judgeLocked(d *definition) bool {
+	before := d.Status.DeepCopy()
 	n.name(d)
 	n.establish(d)
 	n.approve(d)
-	return !apiequality.Semantic.DeepEqual(d.Status, before.Status)
+	return !apiequality.Semantic.DeepEqual(&d.Status, before)
 }
 
 // name accepts each name that nobody else has. What it had before it keeps until it has another.
 func (n *naming) name(d *definition) {
-	resources, kinds := n.taken(d)
+	resources, kinds := n.takenLocked(d)
 	wanted, have := &d.Spec.Names, &d.Status.AcceptedNames
 	reason, message := "", ""
 	accept := func(name string, into *string, used map[string]bool, conflict string) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -57,16 +56,6 @@ func newServed(d *definition, m *maker, before *served) *served {
 		s.established = c.LastTransitionTime.Time
 	}
 	return s
-}
-
-func withoutSchemas(d *definition) *definition {
-	light := *d
-	light.ManagedFields = nil
-	light.Spec.Versions = slices.Clone(d.Spec.Versions)
-	for i := range light.Spec.Versions {
-		light.Spec.Versions[i].Schema = nil
-	}
-	return &light
 }
 
 // open reads the objects, if nobody has. Who finds the store out of reach leaves it to the next who asks.

@@ -38,6 +38,23 @@ func TestWhatCouldNotBeReadBackIsNotStored(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatMayHaveAnUnreadableTimeIsReadAgain(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"a":"9999-12-31T23:59:59Z"}`:        false,
+		`{"a":"0001-01-01T00:00:00Z","b":10}`: false,
+		`{"a":"10000-01-01T00:00:00Z"}`:       true,
+		`{"a":"x","b":["-0001-01-01"]}`:       true,
+		`{"a":"123456"`:                       false,
+		`{"a":"-"}`:                           false,
+		`{"a":"12345`:                         false,
+		``:                                    false,
+	} {
+		if got := registry.MayHaveUnreadableTime([]byte(body)); got != want {
+			t.Errorf("%s: got %v", body, got)
+		}
+	}
+}
+
 func resourceAt(name string, obj, list runtime.Object) registry.Resource {
 	return registry.Resource{
 		GroupVersion: corev1.SchemeGroupVersion, Kind: "Event", Name: name, SingularName: "event", Namespaced: true,

@@ -21,7 +21,16 @@ func main() {
 	idle := flag.Duration("idle", 10*time.Second, "how long to idle before memory is read")
 	definitions := flag.Int("definitions", 0, "how many custom resources to define, instead of measuring starts")
 	objects := flag.Int("objects", 0, "how many objects of them to make")
+	asked := flag.String("ask", "", "for its own use: the address of a server to ask until the input ends")
+	dataDir := flag.String("data-dir", "", "for its own use: the directory of that server")
 	flag.Parse()
+	if *asked != "" {
+		if err := ask(*asked, *dataDir, os.Stdin); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if *definitions > 0 {
 		if err := measureDefinitions(*binary, *definitions, *objects, *idle); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -1,0 +1,66 @@
+package extensions
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// storedText is a definition as it is stored.
+type storedText []byte
+
+func (t storedText) JSON() []byte         { return t }
+func (storedText) ResourceVersion() int64 { return 7 }
+func (storedText) Namespace() string      { return "" }
+func (storedText) Name() string           { return "things.example.com" }
+
+func TestAnOutlineIsADefinitionButForItsSchemas(t *testing.T) {
+	yes, url, message := true, "https://localhost/convert", "use v1"
+	d := &definition{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "things.example.com", UID: "u", ResourceVersion: "7", Generation: 2, CreationTimestamp: metav1.NewTime(time.Unix(1e9, 0)),
+			Annotations: map[string]string{"a": "b"}, Finalizers: []string{"f"},
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}}},
+		},
+		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: "example.com", Scope: "Cluster", PreserveUnknownFields: true,
+			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "things", Kind: "Thing", ShortNames: []string{"t"}},
+			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{
+				{
+					Name: "v1", Served: true, Storage: true,
+					Schema:                   &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &yes}},
+					Subresources:             &apiextensionsv1.CustomResourceSubresources{Status: &apiextensionsv1.CustomResourceSubresourceStatus{}},
+					AdditionalPrinterColumns: []apiextensionsv1.CustomResourceColumnDefinition{{Name: "n", Type: "string", JSONPath: ".spec.n"}},
+					SelectableFields:         []apiextensionsv1.SelectableField{{JSONPath: ".spec.n"}},
+				},
+				{Name: "v2", Deprecated: true, DeprecationWarning: &message},
+			},
+			Conversion: &apiextensionsv1.CustomResourceConversion{
+				Strategy: "Webhook",
+				Webhook: &apiextensionsv1.WebhookConversion{
+					ClientConfig: &apiextensionsv1.WebhookClientConfig{URL: &url, CABundle: []byte("ca")}, ConversionReviewVersions: []string{"v1"},
+				},
+			},
+		},
+		Status: apiextensionsv1.CustomResourceDefinitionStatus{
+			StoredVersions: []string{"v1"},
+			Conditions:     []apiextensionsv1.CustomResourceDefinitionCondition{{Type: "Established", Status: "True"}},
+			AcceptedNames:  apiextensionsv1.CustomResourceDefinitionNames{Plural: "things", Kind: "Thing"},
+		},
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeOutline(storedText(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := withoutSchemas(d); !apiequality.Semantic.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
