@@ -57,6 +57,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err := tellWhatToDoNext(out, o, id, localURL(listener)); err != nil {
 		klog.FromContext(ctx).Error(err, "Telling how to reach the server")
 	}
+	go returnMemory(ctx)
 	go tellOfTheEnd(ctx, out, running.Ended())
 	return running.Wait()
 }
