@@ -13,7 +13,7 @@ import (
 // addOpenAPI describes the resources of one group-version below prefix. Nothing is made before a
 // client asks.
 func (s *GenericAPIServer) addOpenAPI(prefix string, gv schema.GroupVersion, resources []*rest.Resource, types func() []smdschema.TypeDef) {
-	s.config.OpenAPI.Add(prefix, func() (*spec3.OpenAPI, error) {
+	s.config.OpenAPI.Add(prefix, "", func() (*spec3.OpenAPI, error) {
 		var known []smdschema.TypeDef
 		if types != nil {
 			known = types()

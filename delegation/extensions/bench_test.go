@@ -9,12 +9,15 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/kube-openapi/pkg/spec3"
 
 	"github.com/portico-api/portico/delegation/extensions"
+	"github.com/portico-api/portico/handler/openapi"
 )
 
-// large is a definition with a schema of about 30 KB and 20 rules, and an object of about 10 KB.
-func large(tb testing.TB) (*extensions.Schema, []byte) {
+// largeDefinition has a schema of about 30 KB and 20 rules; the object is of about 10 KB.
+func largeDefinition(tb testing.TB) (*apiextensionsv1.CustomResourceDefinition, []byte) {
 	tb.Helper()
 	parts, object := map[string]apiextensionsv1.JSONSchemaProps{}, map[string]any{}
 	for i := range 20 {
@@ -42,11 +45,17 @@ func large(tb testing.TB) (*extensions.Schema, []byte) {
 			OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{"spec": {Type: "object", Properties: parts}}},
 		}}},
 	}}
-	schema, err := extensions.NewSchema(d)
+	body, err := json.Marshal(map[string]any{"apiVersion": "example.com/v1", "kind": "Large", "metadata": map[string]any{"name": "x"}, "spec": object})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	body, err := json.Marshal(map[string]any{"apiVersion": "example.com/v1", "kind": "Large", "metadata": map[string]any{"name": "x"}, "spec": object})
+	return d, body
+}
+
+func large(tb testing.TB) (*extensions.Schema, []byte) {
+	tb.Helper()
+	d, body := largeDefinition(tb)
+	schema, err := extensions.NewSchema(d)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -94,6 +103,37 @@ func BenchmarkShown(b *testing.B) {
 		if _, err := schema.Shown(body); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The first document of a group-version is made while a client waits.
+func BenchmarkDocument(b *testing.B) {
+	const kinds = 10
+	stored := map[string][]byte{}
+	for i := range kinds {
+		d, _ := largeDefinition(b)
+		kind := fmt.Sprint("Large", i)
+		d.Name = strings.ToLower(kind) + "s.example.com"
+		d.Spec.Names = apiextensionsv1.CustomResourceDefinitionNames{Plural: strings.ToLower(kind) + "s", Kind: kind}
+		d.Status.AcceptedNames = d.Spec.Names
+		body, err := json.Marshal(d)
+		if err != nil {
+			b.Fatal(err)
+		}
+		stored[d.Name] = body
+	}
+	service := openapi.NewService()
+	h := service.DocumentHandler()
+	b.ReportAllocs()
+	for b.Loop() {
+		service.Add("apis/example.com/v1", "", func() (*spec3.OpenAPI, error) {
+			return extensions.Document(schema.GroupVersion{Group: "example.com", Version: "v1"}, stored)
+		})
+		request, _ := http.NewRequest(http.MethodGet, "/openapi/v3/apis/example.com/v1", nil)
+		request.Header.Set("Accept-Encoding", "gzip")
+		w := discard{http.Header{}}
+		h.ServeHTTP(w, request)
+		b.SetBytes(int64(len(stored["large0s.example.com"])) * kinds)
 	}
 }
 

@@ -67,17 +67,26 @@ func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
 	return o, nil
 }
 
-// load reads a definition with its schemas, from memory: that cannot fail for a store that is slow.
+// load reads a definition with its schemas.
 func (m *maker) load(name string) (*definition, error) {
+	stored, err := m.stored(name)
+	if err != nil {
+		return nil, err
+	}
+	d := &definition{}
+	if err := json.Unmarshal(stored, d); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", name, err)
+	}
+	return d, nil
+}
+
+// stored is a definition as it is stored, from memory: that cannot fail for a store that is slow.
+func (m *maker) stored(name string) ([]byte, error) {
 	o, err := m.definitions.Get(context.Background(), "", name, &metav1.GetOptions{ResourceVersion: "0"})
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	d := &definition{}
-	if err := json.Unmarshal(o.JSON(), d); err != nil {
-		return nil, fmt.Errorf("decoding %s: %w", name, err)
-	}
-	return d, nil
+	return o.JSON(), nil
 }
 
 func (m *maker) handler(res *rest.Resource) http.Handler {

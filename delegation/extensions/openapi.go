@@ -1,10 +1,14 @@
 package extensions
 
 import (
+	"crypto/sha512"
+	"encoding/json"
+	"fmt"
+
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/spec3"
-	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/portico-api/portico/handler/openapi"
 )
@@ -12,11 +16,12 @@ import (
 // documents describe custom resources, when a client asks.
 type documents struct {
 	service *openapi.Service
-	load    func(name string) (*definition, error)
+	program string                            // its version
+	stored  func(name string) ([]byte, error) // reads a definition
 }
 
-func newDocuments(service *openapi.Service, load func(name string) (*definition, error)) *documents {
-	return &documents{service, load}
+func newDocuments(service *openapi.Service, program string, stored func(name string) ([]byte, error)) *documents {
+	return &documents{service, program, stored}
 }
 
 func (o *documents) add(gv schema.GroupVersion, definitions []*definition) {
@@ -24,50 +29,58 @@ func (o *documents) add(gv schema.GroupVersion, definitions []*definition) {
 	for _, d := range definitions {
 		names = append(names, d.Name)
 	}
-	o.service.Add("apis/"+gv.String(), func() (*spec3.OpenAPI, error) { return o.describe(gv, names) })
+	o.service.Add("apis/"+gv.String(), o.nameOf(definitions), func() (*spec3.OpenAPI, error) { return o.describe(gv, names) })
 }
 
 func (o *documents) remove(gv schema.GroupVersion) { o.service.Remove("apis/" + gv.String()) }
+
+// nameOf names the content of the document of definitions, which nobody needs to make for that. It is the same in all replicas.
+func (o *documents) nameOf(definitions []*definition) string {
+	h := sha512.New()
+	fmt.Fprintln(h, o.program)
+	for _, d := range definitions {
+		fmt.Fprintln(h, d.Name, d.UID, d.Generation, isTrue(d, apiextensionsv1.Terminating), d.Status.AcceptedNames.String())
+	}
+	return fmt.Sprintf("%X", h.Sum(nil))
+}
 
 // describe makes the document of one group-version.
 func (o *documents) describe(gv schema.GroupVersion, names []string) (*spec3.OpenAPI, error) {
 	var resources []openapi.Resource
 	for _, name := range names {
-		d, err := o.load(name)
+		stored, err := o.stored(name)
 		if err != nil {
 			return nil, err
 		}
-		v := version(d, gv.Version)
-		if v == nil || !v.Served {
-			continue
-		}
-		k, err := newKind(d, func() (*definition, error) { return d, nil }, nil)
+		d, schemas, err := decodeAround[schemaText](stored)
 		if err != nil {
 			return nil, err
 		}
-		s := k.versions[v.Name]
-		structural, err := s.structural()
-		if err != nil {
-			return nil, err
+		if v := version(d, gv.Version); v != nil && v.Served {
+			resources = append(resources, describeResource(d, v, schemas[v.Name].OpenAPIV3Schema))
 		}
-		r := openapi.Resource{
-			Name: d.Status.AcceptedNames.Plural, Kind: s.kind, Namespaced: isNamespaced(d), Verbs: verbs(d),
-			Schema: structural.ToKubeOpenAPI(), ListKind: d.Status.AcceptedNames.ListKind,
-		}
-		if v.Schema == nil || v.Schema.OpenAPIV3Schema == nil {
-			r.Schema = &spec.Schema{}
-		}
-		for _, sub := range describe(d, v).Subresources {
-			kind := sub.ResponseKind
-			part := openapi.Resource{Name: sub.Subresource, Kind: schema.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind}, Verbs: sub.Verbs}
-			if sub.Subresource == "scale" {
-				part.Object = autoscalingv1.Scale{}
-			} else {
-				part.Schema = r.Schema
-			}
-			r.Subresources = append(r.Subresources, part)
-		}
-		resources = append(resources, r)
 	}
 	return openapi.ForResources("/apis/"+gv.String(), gv, resources, nil)
+}
+
+func describeResource(d *definition, v *apiextensionsv1.CustomResourceDefinitionVersion, text json.RawMessage) openapi.Resource {
+	if text == nil {
+		text = json.RawMessage("{}")
+	}
+	names := &d.Status.AcceptedNames
+	r := openapi.Resource{
+		Name: names.Plural, Kind: schema.GroupVersionKind{Group: d.Spec.Group, Version: v.Name, Kind: names.Kind},
+		Namespaced: isNamespaced(d), Verbs: verbs(d), Schema: text, ListKind: names.ListKind,
+	}
+	for _, sub := range describe(d, v).Subresources {
+		kind := sub.ResponseKind
+		part := openapi.Resource{Name: sub.Subresource, Kind: schema.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind}, Verbs: sub.Verbs}
+		if sub.Subresource == "scale" {
+			part.Object = autoscalingv1.Scale{}
+		} else {
+			part.Schema = text
+		}
+		r.Subresources = append(r.Subresources, part)
+	}
+	return r
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/portico-api/portico/handler/rest"
 )
 
-// outline is a definition without its schemas and without who has written which field, which are nearly all of its size.
-// To follow thousands of definitions, nobody may decode those. Members here hide those that are embedded.
-type outline struct {
+// outline is a definition without who has written which field, and with its schemas as S. To follow thousands of definitions, nobody may
+// decode schemas, which are nearly all of their size. Members here hide those that are embedded.
+type outline[S any] struct {
 	metav1.TypeMeta
 	Metadata outlineMeta                                    `json:"metadata"`
-	Spec     outlineSpec                                    `json:"spec"`
+	Spec     outlineSpec[S]                                 `json:"spec"`
 	Status   apiextensionsv1.CustomResourceDefinitionStatus `json:"status"`
 }
 
@@ -24,14 +24,14 @@ type outlineMeta struct {
 	ManagedFields ignored `json:"managedFields"`
 }
 
-type outlineSpec struct {
+type outlineSpec[S any] struct {
 	apiextensionsv1.CustomResourceDefinitionSpec
-	Versions []outlineVersion `json:"versions"`
+	Versions []outlineVersion[S] `json:"versions"`
 }
 
-type outlineVersion struct {
+type outlineVersion[S any] struct {
 	apiextensionsv1.CustomResourceDefinitionVersion
-	Schema ignored `json:"schema"`
+	Schema S `json:"schema"`
 }
 
 // ignored is whatever it is.
@@ -39,17 +39,30 @@ type ignored struct{}
 
 func (*ignored) UnmarshalJSON([]byte) error { return nil }
 
+// schemaText is a schema as it is stored.
+type schemaText struct {
+	OpenAPIV3Schema json.RawMessage `json:"openAPIV3Schema"`
+}
+
 // decodeOutline decodes a stored definition but for its schemas.
 func decodeOutline(o rest.Object) (*definition, error) {
-	var read outline
-	if err := json.Unmarshal(o.JSON(), &read); err != nil {
-		return nil, fmt.Errorf("decoding a definition: %w", err)
+	d, _, err := decodeAround[ignored](o.JSON())
+	return d, err
+}
+
+// decodeAround decodes a stored definition, without schemas, and these by their versions.
+func decodeAround[S any](stored []byte) (*definition, map[string]S, error) {
+	var read outline[S]
+	if err := json.Unmarshal(stored, &read); err != nil {
+		return nil, nil, fmt.Errorf("decoding a definition: %w", err)
 	}
 	d := &definition{TypeMeta: read.TypeMeta, ObjectMeta: read.Metadata.ObjectMeta, Spec: read.Spec.CustomResourceDefinitionSpec, Status: read.Status}
+	schemas := make(map[string]S, len(read.Spec.Versions))
 	for _, v := range read.Spec.Versions {
 		d.Spec.Versions = append(d.Spec.Versions, v.CustomResourceDefinitionVersion)
+		schemas[v.Name] = v.Schema
 	}
-	return d, nil
+	return d, schemas, nil
 }
 
 // withoutSchemas is a definition as its outline has it.

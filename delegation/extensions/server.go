@@ -89,7 +89,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 			Authorizer:        config.Authorizer,
 		}),
 	}
-	docs := newDocuments(config.OpenAPI, m.load)
+	docs := newDocuments(config.OpenAPI, config.Version.GitVersion, m.stored)
 	s.discovery = newGroupVersions(config.Discovery, docs)
 	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)
 	s.catalog = newCatalog(s.definitions, s.resources, m, s.discovery)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha512"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,19 +21,20 @@ import (
 
 // document is the description of one group-version, in both encodings.
 type document struct {
+	name  string // what it is known by, before it is made; or empty
 	build func() (*spec3.OpenAPI, error)
 	json  *lazy
 	proto *lazy
 }
 
-func newDocument(build func() (*spec3.OpenAPI, error)) *document {
-	d := &document{build: build}
+func newDocument(name string, build func() (*spec3.OpenAPI, error)) *document {
+	d := &document{name: name, build: build}
 	d.json = newLazy(mediaJSON, func() ([]byte, error) {
 		spec, err := d.build()
 		if err != nil {
 			return nil, err
 		}
-		return json.Marshal(spec)
+		return spec.MarshalJSON() // json.Marshal would read all of it again
 	})
 	d.proto = newLazy(mediaProtoV3, func() ([]byte, error) {
 		text, err := d.json.bytes()
@@ -48,6 +48,14 @@ func newDocument(build func() (*spec3.OpenAPI, error)) *document {
 		return proto.Marshal(message)
 	})
 	return d
+}
+
+// hash changes with what the document says.
+func (d *document) hash() (string, error) {
+	if d.name != "" {
+		return d.name, nil
+	}
+	return d.json.hash()
 }
 
 // lazy is bytes that are made when they are first asked for, and kept compressed: OpenAPI is long and repeats itself.

@@ -1,7 +1,8 @@
 package openapi
 
 import (
-	"maps"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,15 +28,57 @@ func (d *describer) object(r *Resource) *spec.Schema {
 	if r.Schema == nil {
 		return d.schemas.model(r.Object, r.Kind)
 	}
-	return d.schemas.custom(r.Kind, func() *spec.Schema {
-		m := *r.Schema
-		m.Properties = maps.Clone(m.Properties)
-		if m.Properties == nil {
-			m.Properties = map[string]spec.Schema{}
-		}
-		m.Properties["metadata"] = *d.schemas.model(metav1.ObjectMeta{})
-		return &m
+	return d.schemas.custom(r.Kind, func(properties map[string]spec.Schema) (*spec.Schema, error) {
+		properties["metadata"] = *d.schemas.model(metav1.ObjectMeta{})
+		return asWritten(r.Schema, properties)
 	})
+}
+
+// asWritten is a schema with some properties of its own. Its parts stay text: there may be thousands of them, and whoever reads the document
+// gets text. See whole.
+func asWritten(text json.RawMessage, properties map[string]spec.Schema) (*spec.Schema, error) {
+	var members, all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &members); err != nil {
+		return nil, fmt.Errorf("reading a schema: %w", err)
+	}
+	if own, ok := members["properties"]; ok {
+		if err := json.Unmarshal(own, &all); err != nil {
+			return nil, fmt.Errorf("reading the properties of a schema: %w", err)
+		}
+	}
+	if all == nil {
+		all = map[string]json.RawMessage{}
+	}
+	for name, p := range properties {
+		body, err := json.Marshal(p)
+		if err != nil {
+			return nil, fmt.Errorf("encoding a schema: %w", err)
+		}
+		all[name] = body
+	}
+	m := &spec.Schema{ExtraProps: map[string]any{"properties": all}}
+	for name, member := range members {
+		if name != "properties" {
+			m.ExtraProps[name] = member
+		}
+	}
+	return m, nil
+}
+
+// whole is a schema without parts that are text.
+func whole(s *spec.Schema) (*spec.Schema, error) {
+	if len(s.ExtraProps) == 0 {
+		return s, nil
+	}
+	text, err := s.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encoding a schema: %w", err)
+	}
+	read := &spec.Schema{}
+	if err := read.UnmarshalJSON(text); err != nil {
+		return nil, fmt.Errorf("reading a schema: %w", err)
+	}
+	return read, nil
 }
 
 // collection is the model of a list of a resource's objects.
@@ -47,31 +90,37 @@ func (d *describer) collection(r *Resource) *spec.Schema {
 	if r.ListKind != "" {
 		kind.Kind = r.ListKind
 	}
-	return d.schemas.custom(kind, func() *spec.Schema {
+	return d.schemas.custom(kind, func(properties map[string]spec.Schema) (*spec.Schema, error) {
 		m := simple("object", "")
 		m.Description = kind.Kind + " is a list of " + r.Kind.Kind
 		m.Required = []string{"items"}
-		m.Properties = map[string]spec.Schema{"metadata": *d.schemas.model(metav1.ListMeta{}), "items": *spec.ArrayProperty(d.object(r))}
-		return m
+		m.Properties = properties
+		properties["metadata"], properties["items"] = *d.schemas.model(metav1.ListMeta{}), *spec.ArrayProperty(d.object(r))
+		return m, nil
 	})
 }
 
-// custom makes a model of a kind unless it is there, and returns a reference to it.
-func (s *schemas) custom(kind schema.GroupVersionKind, define func() *spec.Schema) *spec.Schema {
+// custom makes a model of a kind unless it is there, and returns a reference to it. define is given the properties that all kinds have.
+func (s *schemas) custom(kind schema.GroupVersionKind, define func(properties map[string]spec.Schema) (*spec.Schema, error)) *spec.Schema {
 	parts := strings.Split(kind.Group, ".")
 	slices.Reverse(parts)
 	name := strings.Join(append(parts, kind.Version, util.ToRESTFriendlyName(kind.Kind)), ".")
 	if s.byName[name] == nil {
 		s.byName[name] = &spec.Schema{} // before its fields: a list refers to its objects
-		m := define()
-		texts := metav1.TypeMeta{}.SwaggerDoc()
+		texts, properties := metav1.TypeMeta{}.SwaggerDoc(), map[string]spec.Schema{}
 		for _, field := range []string{"apiVersion", "kind"} {
 			text := simple("string", "")
 			text.Description = texts[field]
-			m.Properties[field] = *text
+			properties[field] = *text
 		}
-		*s.byName[name] = *m
-		s.mark(name, kind)
+		m, err := define(properties)
+		if err != nil && s.err == nil {
+			s.err = fmt.Errorf("describing %s: %w", kind, err)
+		}
+		if err == nil {
+			*s.byName[name] = *m
+			s.mark(name, kind)
+		}
 	}
 	return &spec.Schema{SchemaProps: spec.SchemaProps{Ref: spec.MustCreateRef(refPrefix + name)}}
 }

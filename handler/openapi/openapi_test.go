@@ -48,8 +48,8 @@ func apiregistration() (*spec3.OpenAPI, error) {
 
 func newService() *openapi.Service {
 	s := openapi.NewService()
-	s.Add("api/v1", core)
-	s.Add("apis/apiregistration.k8s.io/v1", apiregistration)
+	s.Add("api/v1", "", core)
+	s.Add("apis/apiregistration.k8s.io/v1", "", apiregistration)
 	return s
 }
 
@@ -318,7 +318,7 @@ func TestDocumentsAreMadeOnceAndOnlyWhenAskedFor(t *testing.T) {
 	s := openapi.NewService()
 	var mu sync.Mutex
 	made := 0
-	s.Add("/api/v1/", func() (*spec3.OpenAPI, error) {
+	s.Add("/api/v1/", "", func() (*spec3.OpenAPI, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		made++
@@ -345,7 +345,7 @@ func TestDocumentsComeAndGo(t *testing.T) {
 	s := newService()
 	m := mux(s)
 	before := get(t, m, "/openapi/v3")
-	s.Add("apis/events.k8s.io/v1", func() (*spec3.OpenAPI, error) {
+	s.Add("apis/events.k8s.io/v1", "", func() (*spec3.OpenAPI, error) {
 		gv := eventsv1.SchemeGroupVersion
 		return openapi.ForResources("/apis/events.k8s.io/v1", gv, []openapi.Resource{
 			{Name: "events", Kind: gv.WithKind("Event"), Namespaced: true, Verbs: allVerbs, Object: &eventsv1.Event{}, List: &eventsv1.EventList{}},
@@ -364,8 +364,8 @@ func TestDocumentsComeAndGo(t *testing.T) {
 
 func TestOneBrokenGroupHidesNoOther(t *testing.T) {
 	s := newService()
-	s.Add("apis/broken/v1", func() (*spec3.OpenAPI, error) { return nil, errors.New("secret") })
-	s.Add("apis/strange/v1", func() (*spec3.OpenAPI, error) {
+	s.Add("apis/broken/v1", "", func() (*spec3.OpenAPI, error) { return nil, errors.New("secret") })
+	s.Add("apis/strange/v1", "", func() (*spec3.OpenAPI, error) {
 		gv := schema.GroupVersion{Group: "strange", Version: "v1"}
 		return openapi.ForResources("/apis/strange/v1", gv, []openapi.Resource{
 			{Name: "xs", Kind: gv.WithKind("X"), Verbs: []string{"get"}, Object: struct{ C chan int }{}},

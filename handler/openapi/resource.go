@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -17,9 +18,9 @@ type Resource struct {
 	Verbs      []string // as in discovery
 	// Object and List are empty values of the Go types, or pointers to them; List is nil for what cannot be listed.
 	Object, List any
-	// Schema is what objects are like that have no Go type; Object and List are not looked at then. ListKind is the kind of their
-	// lists, by default Kind with "List".
-	Schema       *spec.Schema
+	// Schema is what objects are like that have no Go type, as JSON; Object and List are not looked at then. ListKind is the kind of
+	// their lists, by default Kind with "List".
+	Schema       json.RawMessage
 	ListKind     string
 	Subresources []Resource
 }

@@ -34,12 +34,13 @@ func NewService() *Service {
 	return s
 }
 
-// Add puts a document at path ("api/v1", "apis/apps/v1"), in place of the one that is there. build is called when a client
-// asks, and again when another encoding of it is asked for.
-func (s *Service) Add(path string, build func() (*spec3.OpenAPI, error)) {
+// Add puts a document at path ("api/v1", "apis/apps/v1"), in place of the one that is there. name stands for what it says: clients that
+// have a document of that name do not ask for it again. It is empty for one whose bytes have to be looked at for that. build is called when a
+// client asks, and again when another encoding of it is asked for.
+func (s *Service) Add(path, name string, build func() (*spec3.OpenAPI, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.documents[strings.Trim(path, "/")] = newDocument(build)
+	s.documents[strings.Trim(path, "/")] = newDocument(name, build)
 	s.changed()
 }
 
@@ -59,7 +60,16 @@ func (s *Service) Document(path string) (*spec3.OpenAPI, error) {
 	if found == nil {
 		return nil, nil
 	}
-	return found.build()
+	made, err := found.build()
+	if err != nil || made.Components == nil {
+		return made, err
+	}
+	for name, model := range made.Components.Schemas {
+		if made.Components.Schemas[name], err = whole(model); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
 }
 
 // changed forgets what was made of all documents; s is locked. They are not touched themselves.
@@ -102,8 +112,8 @@ func (s *Service) serveDocument(w http.ResponseWriter, r *http.Request) {
 		handler.WriteError(w, r, notAcceptable(doc.json, doc.proto))
 		return
 	}
-	// The hash is that of the JSON for both encodings: it names the document.
-	hash, err := doc.json.hash()
+	// For both encodings: it names the document.
+	hash, err := doc.hash()
 	if err != nil {
 		handler.WriteError(w, r, fmt.Errorf("describing %s: %w", path, err))
 		return
@@ -145,7 +155,7 @@ type rootEntry struct {
 func encodeRoot(documents map[string]*document) ([]byte, error) {
 	root := rootDocument{Paths: make(map[string]rootEntry, len(documents))}
 	for path, doc := range documents {
-		hash, err := doc.json.hash()
+		hash, err := doc.hash()
 		if err != nil {
 			// One group that cannot be described must not hide the others.
 			continue

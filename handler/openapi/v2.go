@@ -39,7 +39,10 @@ func encodeV2(documents map[string]*document) ([]byte, error) {
 			continue
 		}
 		for name, s := range v3.Components.Schemas {
-			if _, ok := merged.Definitions[name]; !ok {
+			if _, ok := merged.Definitions[name]; ok {
+				continue
+			}
+			if s, err := whole(s); err == nil {
 				merged.Definitions[name] = *downSchema(s)
 			}
 		}
