@@ -21,6 +21,7 @@ import (
 // catalog follows the definitions and has served what they define.
 type catalog struct {
 	definitions *registry.Store
+	turn        func(work func()) // of all work on definitions
 	resources   *customResources
 	maker       *maker
 	discovery   *groupVersions
@@ -40,9 +41,9 @@ type follower struct {
 	on func(d *definition, deleted bool)
 }
 
-func newCatalog(definitions *registry.Store, resources *customResources, m *maker, discovery *groupVersions) *catalog {
+func newCatalog(definitions *registry.Store, turn func(work func()), resources *customResources, m *maker, discovery *groupVersions) *catalog {
 	return &catalog{
-		definitions: definitions, resources: resources, maker: m, discovery: discovery,
+		definitions: definitions, turn: turn, resources: resources, maker: m, discovery: discovery,
 		defined: map[string]*definition{}, known: map[string]*served{}, kinds: map[schema.GroupKind]*served{}, leaving: map[string]*served{},
 		followers: map[*follower]struct{}{},
 	}
@@ -105,7 +106,9 @@ func (c *catalog) run(ctx context.Context, synced func()) error {
 
 // take takes one state of a definition. One that cannot be decoded, because another program wrote it, stays as it was.
 func (c *catalog) take(ctx context.Context, o rest.Object, deleted bool) {
-	d, err := decodeOutline(o)
+	var d *definition
+	var err error
+	c.turn(func() { d, err = decodeOutline(o) })
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "A definition is passed over", "name", o.Name(), "revision", o.ResourceVersion())
 		return

@@ -40,18 +40,23 @@ func definitions(now func() time.Time) registry.Resource {
 		New:          func() runtime.Object { return &definition{} },
 		NewList:      func() runtime.Object { return &apiextensionsv1.CustomResourceDefinitionList{} },
 		Strategy:     definitionStrategy(now),
+		Turn:         newTurn(),
 		Status:       true,
 	}
 }
 
-func definitionStrategy(now func() time.Time) registry.Strategy {
-	// One at a time: the rules of a large schema take long, and many definitions that come together must leave a processor to other requests.
-	turn := make(chan struct{}, 1)
-	checked := func(obj, old runtime.Object, rules func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList) field.ErrorList {
-		turn <- struct{}{}
-		defer func() { <-turn }()
-		return checked(obj, old, rules)
+// newTurn has one piece of work done at a time. Large schemas take long, and many definitions that come together must leave a processor to other
+// requests.
+func newTurn() func(work func()) {
+	taken := make(chan struct{}, 1)
+	return func(work func()) {
+		taken <- struct{}{}
+		defer func() { <-taken }()
+		work()
 	}
+}
+
+func definitionStrategy(now func() time.Time) registry.Strategy {
 	return registry.Strategy{
 		Generation: true,
 		Default: func(obj runtime.Object) {

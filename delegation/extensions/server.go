@@ -92,7 +92,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	docs := newDocuments(config.OpenAPI, config.Version.GitVersion, m.stored)
 	s.discovery = newGroupVersions(config.Discovery, docs)
 	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)
-	s.catalog = newCatalog(s.definitions, s.resources, m, s.discovery)
+	s.catalog = newCatalog(s.definitions, resource.Turn, s.resources, m, s.discovery)
 	s.resources.catchUp = s.catalog.catchUp
 	if err := s.install(); err != nil {
 		return nil, fmt.Errorf("creating the extensions unit: %w", err)

@@ -19,7 +19,9 @@ func (s *Store) encode(obj runtime.Object, m metav1.Object) ([]byte, error) {
 	m.SetResourceVersion("")
 	defer m.SetResourceVersion(version)
 	obj.GetObjectKind().SetGroupVersionKind(s.gvk)
-	body, err := json.Marshal(obj)
+	var body []byte
+	var err error
+	s.inTurn(func() { body, err = json.Marshal(obj) })
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s %s/%s: %w", s.gr, m.GetNamespace(), m.GetName(), err)
 	}
