@@ -19,6 +19,7 @@ type Metrics struct {
 	Authentication *Authentication
 	Authorization  *Authorization
 	Admission      *Admission
+	Extensions     *Extensions
 	Health         *Health
 
 	registry *prometheus.Registry
@@ -42,6 +43,7 @@ func New() *Metrics {
 	m.Authentication = newAuthentication(registry)
 	m.Authorization = newAuthorization(registry)
 	m.Admission = newAdmission(registry)
+	m.Extensions = newExtensions(registry)
 	m.Health = newHealth(slis)
 	registerStartTime(slis)
 	return m

@@ -119,6 +119,9 @@ func (c *catalog) take(ctx context.Context, o rest.Object, deleted bool) {
 		c.serve(d)
 	}
 	c.note(d, deleted)
+	if deleted {
+		c.maker.metrics.Forget(d.Name)
+	}
 }
 
 func (c *catalog) allDefined() map[string]*definition {

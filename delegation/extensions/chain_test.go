@@ -54,7 +54,7 @@ func newChain(t *testing.T) *chain {
 	if err := extensions.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	c, config := &chain{}, openConfig()
+	c, config := &chain{}, openConfig(nil)
 	unit, err := extensions.New(t.Context(), extensions.Config{Registry: registry.Config{Store: store, Scheme: scheme}}, config, entered{delegation.NewEmptyDelegate(), "end", c})
 	if err != nil {
 		t.Fatal(err)

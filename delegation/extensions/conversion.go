@@ -32,7 +32,7 @@ type converter interface {
 }
 
 // newConverter returns the converter of a definition, which has been validated.
-func newConverter(d *definition, clients *hookclient.Clients) (converter, error) {
+func newConverter(d *definition, clients *hookclient.Clients, m conversionMetrics) (converter, error) {
 	c := d.Spec.Conversion
 	if c == nil || c.Strategy != apiextensionsv1.WebhookConverter {
 		return renaming{}, nil
@@ -42,7 +42,7 @@ func newConverter(d *definition, clients *hookclient.Clients) (converter, error)
 	}
 	for _, version := range c.Webhook.ConversionReviewVersions {
 		if version == "v1" || version == "v1beta1" {
-			return &conversionHook{client: clients.Of(hookConfig(c.Webhook.ClientConfig)), version: version}, nil
+			return &conversionHook{definition: d.Name, client: clients.Of(hookConfig(c.Webhook.ClientConfig)), version: version, metrics: m}, nil
 		}
 	}
 	return nil, fmt.Errorf("the webhook that converts %s understands none of the versions v1 and v1beta1", d.Name)
@@ -68,15 +68,18 @@ func (renaming) convert(_ context.Context, objects []*unstructured.Unstructured,
 
 // conversionHook has a webhook convert.
 type conversionHook struct {
-	client  *hookclient.Client
-	version string // of the reviews
+	definition string // its name
+	client     *hookclient.Client
+	version    string // of the reviews
+	metrics    conversionMetrics
 }
 
 // convert implements converter. All objects go in one request.
 func (h *conversionHook) convert(ctx context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	from, begin := objects[0].GroupVersionKind(), time.Now()
 	converted, err := h.ask(ctx, objects, to)
+	h.metrics.Converted(h.definition, from.Version, to.Version, failureOf(err), time.Since(begin))
 	if err != nil {
-		from := objects[0].GroupVersionKind()
 		return nil, apierrors.NewInternalError(fmt.Errorf("conversion webhook for %s failed: %w", from, err))
 	}
 	return converted, nil
@@ -92,7 +95,7 @@ func (h *conversionHook) ask(ctx context.Context, objects []*unstructured.Unstru
 	}
 	body, err := h.client.Post(ctx, question, conversionTimeout)
 	if err != nil {
-		return nil, err
+		return nil, &wrongConversion{conversionCallFailed, err}
 	}
 	return h.answer(id, body, objects, to)
 }
@@ -115,6 +118,28 @@ func (h *conversionHook) question(id types.UID, objects []*unstructured.Unstruct
 
 // answer takes from a review what may be taken: a webhook converts, and does not say what objects there are.
 func (h *conversionHook) answer(id types.UID, body []byte, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	said, err := h.read(id, body)
+	if err != nil {
+		return nil, &wrongConversion{conversionMalformed, err}
+	}
+	if got, want := len(said), len(objects); got != want {
+		failure := conversionPartial
+		if got == 0 {
+			failure = conversionNoObjects
+		}
+		return nil, &wrongConversion{failure, fmt.Errorf("expected %d converted objects, got %d", want, got)}
+	}
+	converted := make([]*unstructured.Unstructured, len(objects))
+	for i, raw := range said {
+		if converted[i], err = take(raw, objects[i], to); err != nil {
+			return nil, &wrongConversion{conversionInvalidObjects, fmt.Errorf("response.convertedObjects[%d]: %w", i, err)}
+		}
+	}
+	return converted, nil
+}
+
+// read finds the objects in a review.
+func (h *conversionHook) read(id types.UID, body []byte) ([]runtime.RawExtension, error) {
 	var review apiextensionsv1.ConversionReview
 	if err := json.Unmarshal(body, &review); err != nil {
 		return nil, fmt.Errorf("the response is no ConversionReview: %w", err)
@@ -131,24 +156,57 @@ func (h *conversionHook) answer(id types.UID, body []byte, objects []*unstructur
 		return nil, errors.New(said.Result.Message)
 	case said.Result.Status != metav1.StatusSuccess:
 		return nil, fmt.Errorf("response.result.status was %q, not %q", said.Result.Status, metav1.StatusSuccess)
-	case len(said.ConvertedObjects) != len(objects):
-		return nil, fmt.Errorf("expected %d converted objects, got %d", len(objects), len(said.ConvertedObjects))
 	}
-	converted := make([]*unstructured.Unstructured, len(objects))
-	for i, raw := range said.ConvertedObjects {
-		u, err := decode(raw.Raw)
-		if err != nil || u.Object == nil {
-			return nil, fmt.Errorf("response.convertedObjects[%d] is no object", i)
-		}
-		if got := u.GroupVersionKind(); got.GroupVersion() != to.GroupVersion() {
-			return nil, fmt.Errorf("invalid groupVersion (expected %v, received %v) in response.convertedObjects[%d]", to.GroupVersion(), got.GroupVersion(), i)
-		}
-		if err := keepIdentity(u, objects[i]); err != nil {
-			return nil, fmt.Errorf("response.convertedObjects[%d]: %w", i, err)
-		}
-		converted[i] = u
+	return said.ConvertedObjects, nil
+}
+
+// take takes one converted object.
+func take(raw runtime.RawExtension, original *unstructured.Unstructured, to schema.GroupVersionKind) (*unstructured.Unstructured, error) {
+	u, err := decode(raw.Raw)
+	if err != nil || u.Object == nil {
+		return nil, errors.New("is no object")
 	}
-	return converted, nil
+	if got := u.GroupVersionKind(); got.GroupVersion() != to.GroupVersion() {
+		return nil, fmt.Errorf("invalid groupVersion (expected %v, received %v)", to.GroupVersion(), got.GroupVersion())
+	}
+	if err := keepIdentity(u, original); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// conversionMetrics counts what webhooks convert.
+type conversionMetrics interface {
+	// Converted notes a request: what was wrong with it, and how long it took.
+	Converted(definition, from, to, failure string, took time.Duration)
+	// Forget drops what is told of a definition.
+	Forget(definition string)
+}
+
+// What can be wrong with a request to a webhook, in the words of kube-apiserver's metrics.
+const (
+	conversionCallFailed     = "conversion_webhook_call_failure"
+	conversionMalformed      = "conversion_webhook_malformed_response_failure"
+	conversionPartial        = "conversion_webhook_partial_response_failure"
+	conversionInvalidObjects = "conversion_webhook_invalid_converted_object_failure"
+	conversionNoObjects      = "conversion_webhook_no_objects_returned_failure"
+)
+
+// wrongConversion is what was wrong with a webhook, and how it is counted.
+type wrongConversion struct {
+	failure string
+	error
+}
+
+func failureOf(err error) string {
+	var wrong *wrongConversion
+	switch {
+	case errors.As(err, &wrong):
+		return wrong.failure
+	case err != nil:
+		return conversionCallFailed
+	}
+	return ""
 }
 
 // keepIdentity refuses another object, and takes of the metadata what a conversion may change: labels and annotations.

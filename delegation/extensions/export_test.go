@@ -18,7 +18,7 @@ type Schema struct{ schema *versionSchema }
 // NewSchema reads a definition.
 func NewSchema(d *apiextensionsv1.CustomResourceDefinition) (*Schema, error) {
 	d.Status.AcceptedNames = d.Spec.Names
-	k, err := newKind(d, func() (*definition, error) { return d, nil }, nil)
+	k, err := newKind(d, func() (*definition, error) { return d, nil }, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -28,10 +28,10 @@ type kind struct {
 }
 
 // newKind makes the kind of a definition. load finds the definition with its schemas, when something of them is needed first.
-func newKind(d *definition, load func() (*definition, error), clients *hookclient.Clients) (*kind, error) {
+func newKind(d *definition, load func() (*definition, error), clients *hookclient.Clients, m conversionMetrics) (*kind, error) {
 	k := &kind{definition: d, versions: map[string]*versionSchema{}}
 	var err error
-	if k.converter, err = newConverter(d, clients); err != nil {
+	if k.converter, err = newConverter(d, clients, m); err != nil {
 		return nil, err
 	}
 	for i := range d.Spec.Versions {

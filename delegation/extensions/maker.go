@@ -20,6 +20,7 @@ type maker struct {
 	definitions *registry.Store
 	registry    registry.Config
 	clients     *hookclient.Clients
+	metrics     conversionMetrics
 	replicas    bool // there may be other servers
 
 	mu     sync.Mutex
@@ -28,7 +29,7 @@ type maker struct {
 
 // open opens the objects of a definition in all versions that are served.
 func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
-	k, err := newKind(d, func() (*definition, error) { return m.load(d.Name) }, m.clients)
+	k, err := newKind(d, func() (*definition, error) { return m.load(d.Name) }, m.clients, m.metrics)
 	if err != nil {
 		return nil, err
 	}

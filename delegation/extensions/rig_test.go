@@ -24,6 +24,7 @@ import (
 	"github.com/portico-api/portico/delegation/extensions"
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/delegation/storage"
+	"github.com/portico-api/portico/metrics"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,11 +37,13 @@ type rig struct {
 	url   string
 	http  *http.Client
 	stop  func()
+
+	metrics *metrics.Metrics
 }
 
 // openConfig lets everybody do everything.
-func openConfig() *delegation.Config {
-	config := delegation.NewConfig(nil)
+func openConfig(m *metrics.Metrics) *delegation.Config {
+	config := delegation.NewConfig(m)
 	config.Authenticator = authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
 		return &authenticator.Response{User: &user.DefaultInfo{Name: "alice"}}, true, nil
 	})
@@ -60,8 +63,8 @@ func newRig(t testing.TB, dir string) *rig {
 	if err := extensions.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, store: store}
-	r.unit, err = extensions.New(context.Background(), extensions.Config{Registry: registry.Config{Store: store, Scheme: scheme}}, openConfig(), delegation.NewEmptyDelegate())
+	r := &rig{t: t, store: store, metrics: metrics.New()}
+	r.unit, err = extensions.New(context.Background(), extensions.Config{Registry: registry.Config{Store: store, Scheme: scheme}}, openConfig(r.metrics), delegation.NewEmptyDelegate())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +96,13 @@ func newRig(t testing.TB, dir string) *rig {
 		return r.get("/readyz").code == 200
 	})
 	return r
+}
+
+// shows tells whether /metrics has a line that begins so.
+func (r *rig) shows(line string) bool {
+	w := httptest.NewRecorder()
+	r.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return strings.Contains(w.Body.String(), "\n"+line)
 }
 
 func (r *rig) until(what string, is func() bool) {

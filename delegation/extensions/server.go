@@ -81,6 +81,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 		definitions: s.definitions,
 		registry:    cfg.Registry,
 		clients:     hookclient.NewClients(cfg.ServiceAddresses),
+		metrics:     config.Metrics.Extensions,
 		replicas:    cfg.Leadership != nil,
 		direct: rest.NewDirect(rest.Config{
 			Metrics:           config.Metrics.Requests,

@@ -174,25 +174,29 @@ func TestAWebhookConverts(t *testing.T) {
 	}
 
 	for name, c := range map[string]struct {
-		lie  func(*apiextensionsv1.ConversionReview)
-		want string
+		lie     func(*apiextensionsv1.ConversionReview)
+		want    string
+		counted string
 	}{
 		"fails": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.Result = metav1.Status{Status: metav1.StatusFailure, Message: "no way"}
-		}, "no way"},
-		"drops":   {func(v *apiextensionsv1.ConversionReview) { v.Response.ConvertedObjects = nil }, "expected 1 converted objects, got 0"},
-		"another": {func(v *apiextensionsv1.ConversionReview) { v.Response.UID = "x" }, "response.uid"},
+		}, "no way", "conversion_webhook_malformed_response_failure"},
+		"drops":   {func(v *apiextensionsv1.ConversionReview) { v.Response.ConvertedObjects = nil }, "expected 1 converted objects, got 0", "conversion_webhook_no_objects_returned_failure"},
+		"another": {func(v *apiextensionsv1.ConversionReview) { v.Response.UID = "x" }, "response.uid", "conversion_webhook_malformed_response_failure"},
 		"renames": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetName("x")
-		}, "metadata.name"},
+		}, "metadata.name", "conversion_webhook_invalid_converted_object_failure"},
 		"wrong version": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetAPIVersion("example.com/v3")
-		}, "invalid groupVersion"},
-		"other kind": {func(v *apiextensionsv1.ConversionReview) { v.Kind = "Pod" }, "expected a ConversionReview"},
+		}, "invalid groupVersion", "conversion_webhook_invalid_converted_object_failure"},
+		"other kind": {func(v *apiextensionsv1.ConversionReview) { v.Kind = "Pod" }, "expected a ConversionReview", "conversion_webhook_malformed_response_failure"},
 	} {
 		hook.lies(c.lie)
 		r.do(http.MethodPatch, ones+"/one", fmt.Sprintf("{spec: {color: %q}}", name)) // nothing is remembered of it
 		refused(t, r.get(twos+"/one"), 500, "conversion webhook for example.com/v1, Kind=Widget failed: ", c.want)
+		if !r.shows(fmt.Sprintf("apiserver_conversion_webhook_request_total{failure_type=%q,result=\"failure\"}", c.counted)) {
+			t.Errorf("%s: not counted as %s", name, c.counted)
+		}
 	}
 	hook.lies(func(v *apiextensionsv1.ConversionReview) {
 		u := v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured)
@@ -210,6 +214,9 @@ func TestAWebhookConverts(t *testing.T) {
 	}
 	r.do(http.MethodPatch, ones+"/one", "{spec: {color: grey}}")
 	refused(t, r.get(twos+"/one"), 500, "conversion webhook for example.com/v1, Kind=Widget failed: ")
+	if !r.shows(fmt.Sprintf("apiserver_conversion_webhook_request_total{failure_type=%q", "conversion_webhook_call_failure")) {
+		t.Error("a webhook that does not answer is not counted")
+	}
 	refused(t, r.do(http.MethodPost, twos, strings.Replace(widget("three", `{}`), "/v1", "/v2", 1)), 500, "conversion webhook")
 	if a := r.get(ones + "/three"); a.code != 404 {
 		t.Errorf("what could not be converted was stored: %d %s", a.code, a.body)
