@@ -30,6 +30,7 @@ type Cache struct {
 	current atomic.Pointer[state]
 	past    past
 	history history
+	writing *foreseen // for a resource that is shown otherwise than it is stored
 
 	mu      sync.Mutex // the stream changes what is below; so do join and Close
 	objects *tree
@@ -48,7 +49,7 @@ type state struct {
 func newCache(s *Store, cfg ResourceConfig) *Cache {
 	c := &Cache{cfg: cfg, store: s, metrics: s.cfg.Metrics, prefix: s.cfg.Prefix + cfg.Path + "/"}
 	c.objects = new(tree)
-	c.ring = newRing(0)
+	c.ring, c.writing = newRing(0), newForeseen()
 	c.history.turn = make(chan struct{}, 1)
 	c.current.Store(&state{objects: new(tree)})
 	return c
@@ -179,7 +180,11 @@ func (c *Cache) change(ev *clientv3.Event) (*Event, error) {
 func (c *Cache) object(key string, namespace int, kv *mvccpb.KeyValue, typ watch.EventType) (*Object, error) {
 	body, rewritten := kv.Value, false
 	if c.cfg.Read != nil {
-		body, rewritten = c.cfg.Read(body)
+		if s, ok := c.writing.take(key, body); ok {
+			body, rewritten = s.shown, s.rewritten
+		} else {
+			body, rewritten = c.cfg.Read(body)
+		}
 	}
 	o, err := newObject(key, namespace, body, kv.ModRevision, typ)
 	if err != nil {
@@ -229,6 +234,7 @@ func (c *Cache) replace(objects *tree, revision int64) {
 	c.install(objects, revision)
 	c.ring.reset(revision)
 	c.past.clear()
+	c.writing.clear()
 	c.publish(revision)
 	c.joining, c.live = nil, true
 	c.metrics.Initialized(c.cfg.Group, c.cfg.Resource)

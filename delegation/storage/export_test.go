@@ -10,6 +10,13 @@ import (
 // Path is where the cache keeps its objects.
 func (c *Cache) Path() string { return c.cfg.Path }
 
+// Foreseen is how many writes are remembered whose events have not come.
+func (c *Cache) Foreseen() int {
+	c.writing.mu.Lock()
+	defer c.writing.mu.Unlock()
+	return len(c.writing.byKey)
+}
+
 // PutForeign writes a key that is none of the store's.
 func PutForeign(ctx context.Context, s *Store, key, value string) (int64, error) {
 	resp, err := s.engine.client().Put(ctx, key, value)

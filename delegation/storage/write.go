@@ -89,6 +89,18 @@ func (w write) put(ctx context.Context, json []byte, ttl time.Duration, guard cl
 	} else if o.rv.len() != 0 {
 		return nil, malformed("resourceVersion is set")
 	}
+	if read := w.cache.cfg.Read; read != nil {
+		shown, rewritten := read(json)
+		w.cache.writing.add(w.key, sight{json, shown, rewritten})
+	}
+	resp, err := w.store(ctx, json, ttl, guard, otherwise)
+	if w.cache.cfg.Read != nil && (err != nil || !resp.Succeeded) {
+		w.cache.writing.take(w.key, json) // no event will come, or one that can do without
+	}
+	return resp, err
+}
+
+func (w write) store(ctx context.Context, json []byte, ttl time.Duration, guard clientv3.Cmp, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
 	value := alias(json) // etcd copies it
 	if ttl <= 0 {
 		return w.commit(ctx, guard, clientv3.OpPut(w.path, value), otherwise)
