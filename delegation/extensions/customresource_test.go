@@ -285,6 +285,27 @@ func TestANameBelongsToOneOfManyThatComeTogether(t *testing.T) {
 	}
 }
 
+func TestFinalizersThatOthersMightUseAreWarnedOfOnce(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.define(widgets(simpleVersion))
+	warned := func(a *answer, code int, texts ...string) {
+		t.Helper()
+		if a.code != code || len(a.warnings) != len(texts) {
+			t.Fatalf("got %d %s %q, want %d and %d warnings", a.code, a.body, a.warnings, code, len(texts))
+		}
+		for i, text := range texts {
+			if !strings.Contains(a.warnings[i], text) {
+				t.Errorf("got %q, want %q", a.warnings[i], text)
+			}
+		}
+	}
+	const conflicts = "to avoid accidental conflicts with other finalizer writers"
+	a := r.do(http.MethodPost, ones, `{apiVersion: example.com/v1, kind: Widget, metadata: {name: one, finalizers: [plain, orphan, example.com/own, dotted.name]}}`)
+	warned(a, 201, `\"dotted.name\": prefer a domain-qualified finalizer name including a path (/) `+conflicts, `metadata.finalizers: \"plain\": prefer a domain-qualified finalizer name `+conflicts)
+	warned(r.do(http.MethodPatch, ones+"/one", `{metadata: {labels: {a: b}}}`), 200)
+	warned(r.do(http.MethodPatch, ones+"/one", `{metadata: {finalizers: [plain, another]}}`), 200, `another`)
+}
+
 func TestObjectsGoWithTheirDefinition(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	name := r.define(widgets(simpleVersion))

@@ -2,6 +2,7 @@ package extensions
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -82,6 +83,8 @@ func (k *kind) resource(v *apiextensionsv1.CustomResourceDefinitionVersion) regi
 		Table:        tableOf(v),
 		Strategy: registry.Strategy{
 			Generation:           true,
+			PrepareForCreate:     func(ctx context.Context, obj runtime.Object) { warnOfFinalizers(ctx, obj, nil) },
+			PrepareForUpdate:     warnOfFinalizers,
 			Default:              s.fill,
 			Validate:             s.validate,
 			ValidateChange:       s.validateChange,
