@@ -43,13 +43,14 @@ func (t *target) connect() (*frontClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", file, err)
 	}
-	return &frontClient{client, config.Host}, nil
+	return &frontClient{client, config.Host, registrar}, nil
 }
 
 // frontClient speaks to a front door as kubectl does, without the types of everything.
 type frontClient struct {
-	http *http.Client
-	url  string
+	http    *http.Client
+	url     string
+	manager string // of the fields of what it applies
 }
 
 // get reads an object.
@@ -72,7 +73,7 @@ func (c *frontClient) applied(ctx context.Context, path, how string, object any)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return c.do(ctx, http.MethodPatch, path+"?fieldManager="+registrar+"&force=true"+how, "application/apply-patch+yaml", body, nil)
+	return c.do(ctx, http.MethodPatch, path+"?fieldManager="+c.manager+"&force=true"+how, "application/apply-patch+yaml", body, nil)
 }
 
 // delete deletes an object; one that there is not is no error.

@@ -14,7 +14,8 @@ import (
 // options are the flags of serve. Names and defaults are kube-apiserver's where the meaning is the
 // same (contract, section 12); where the default differs, the usage text says what it is.
 type options struct {
-	dataDir string
+	dataDir      string
+	manifestsDir string
 
 	bindAddress      string
 	securePort       int

@@ -40,13 +40,17 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return fmt.Errorf("--data-dir must be a directory of this user: %w", err)
 	}
+	manifests, err := o.manifests()
+	if err != nil {
+		return err
+	}
 	m := metrics.New()
 	// The store next: it locks the data directory, in which everything else is written.
 	store, err := o.store.open(ctx, o.dataDir, m.Storage)
 	if err != nil {
 		return err
 	}
-	front, id, err := build(ctx, o, listener, store, m)
+	front, id, err := build(ctx, o, listener, store, m, manifests)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -63,7 +67,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 }
 
 // build makes the chain on an open store, and what belongs to the process and not to a unit.
-func build(ctx context.Context, o *options, listener net.Listener, store *storage.Store, m *metrics.Metrics) (*aggregator.Server, *identity, error) {
+func build(ctx context.Context, o *options, listener net.Listener, store *storage.Store, m *metrics.Metrics, manifests []manifest) (*aggregator.Server, *identity, error) {
 	id, err := newIdentity(o)
 	if err != nil {
 		return nil, nil, err
@@ -100,6 +104,15 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	}
 	if leads != nil {
 		if err := front.AddController("leader-election", leads.Run); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(manifests) > 0 {
+		a, err := newApplier(manifests, generic.LoopbackClientConfig)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := front.AddController("apply-manifests", a.run); err != nil {
 			return nil, nil, err
 		}
 	}

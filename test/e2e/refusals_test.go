@@ -42,6 +42,7 @@ func TestAMistakeStopsTheStartWithOneLine(t *testing.T) {
 		"a missing token key":         {[]string{"--service-account-signing-key-file", "/nonexistent.key"}, []string{"--service-account-signing-key-file", "/nonexistent.key"}},
 		"a malformed token key":       {[]string{"--service-account-key-file", garbage}, []string{"--service-account-key-file", garbage}},
 		"tokens that live too short":  {[]string{"--service-account-max-token-expiration", "1m"}, []string{"--service-account-max-token-expiration"}},
+		"a folder that is not there":  {[]string{"--manifests-dir", "/nonexistent"}, []string{"--manifests-dir", "/nonexistent"}},
 		"an argument that is no flag": {[]string{"now"}, []string{"now"}},
 	} {
 		t.Run(name, func(t *testing.T) {
