@@ -149,6 +149,20 @@ func (rm *remote) addresses() ([]string, error) {
 	return rm.resolver.Resolve(rm.reference)
 }
 
+// explain tells which endpoint a request would go to now. The next may go to another.
+func (rm *remote) explain() handler.Station {
+	all, err := rm.addresses()
+	if err != nil {
+		return handler.Station{Name: "backend", Decision: http.StatusText(http.StatusServiceUnavailable), Why: err.Error()}
+	}
+	address, release, err := rm.transport.Pick()
+	if err != nil {
+		return handler.Station{Name: "backend", Decision: http.StatusText(http.StatusServiceUnavailable), Why: err.Error()}
+	}
+	release()
+	return handler.Station{Name: "backend", Decision: "https://" + address, Why: fmt.Sprintf("the less loaded of two of %d ready endpoints", len(all))}
+}
+
 // document is what a remote server answered to one of our own requests.
 type document struct {
 	code   int

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"fmt"
 	"net/http"
 	"sync/atomic"
 
@@ -44,6 +45,31 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		remote.requests.ServeHTTP(w, r)
 	}
+}
+
+// Explain implements handler.Explainer.
+func (rt *route) Explain(r *http.Request) []handler.Station {
+	name := "APIService " + rt.name
+	remote := rt.remote.Load()
+	if remote == nil {
+		local := handler.Station{Name: name, Decision: "next delegate", Why: "it is local"}
+		return append([]handler.Station{local}, handler.Explain(rt.next, r)...)
+	}
+	service := remote.reference
+	behind := fmt.Sprintf("service %s/%s:%d", service.Namespace, service.Name, service.Port)
+	if !rt.available.Load() {
+		return []handler.Station{{Name: name, Decision: http.StatusText(http.StatusServiceUnavailable), Why: behind + " is not available: " + rt.trouble()}}
+	}
+	return []handler.Station{{Name: name, Decision: "proxy", Why: behind + " is available"}, remote.explain()}
+}
+
+// trouble is what keeps the server from being available, as its condition says.
+func (rt *route) trouble() string {
+	condition := availableCondition(rt.service.Load())
+	if condition == nil {
+		return "it has not been looked at"
+	}
+	return condition.Reason + ", " + condition.Message
 }
 
 // path is what rt claims: the document of its group and version and everything below it. The

@@ -14,18 +14,24 @@ import (
 const muxIncompleteRetryAfter = 5 // seconds
 
 // emptyDelegate ends the chain.
-type emptyDelegate struct {
-	notFound http.Handler
-}
+type emptyDelegate struct{}
 
 // NewEmptyDelegate returns the end of a chain. It has nothing and contributes nothing; what reaches
 // it exists nowhere: 404 in plain text, or, while a unit is not complete yet, 503. A 404 too early
 // is believed by garbage collectors, which then delete things (contract 1.1).
 func NewEmptyDelegate() DelegationTarget {
-	return emptyDelegate{notFound: http.HandlerFunc(notFound)}
+	return emptyDelegate{}
 }
 
-func notFound(w http.ResponseWriter, r *http.Request) {
+// notFound answers what reaches the end of a chain.
+type notFound struct{}
+
+// Explain implements handler.Explainer.
+func (notFound) Explain(*http.Request) []handler.Station {
+	return []handler.Station{{Name: "end of the chain", Decision: http.StatusText(http.StatusNotFound), Why: "no unit has it"}}
+}
+
+func (notFound) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if req, ok := handler.RequestFrom(r.Context()); ok && req.MuxIncomplete {
 		err := apierrors.NewServiceUnavailable("the server has not finished starting, this path may still appear")
 		err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: muxIncompleteRetryAfter}
@@ -35,7 +41,7 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-func (e emptyDelegate) UnprotectedHandler() http.Handler { return e.notFound }
+func (e emptyDelegate) UnprotectedHandler() http.Handler { return notFound{} }
 
 func (e emptyDelegate) Contributions() Contributions { return Contributions{} }
 

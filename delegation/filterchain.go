@@ -13,7 +13,11 @@ func DefaultBuildHandlerChain(director http.Handler, c *Config) http.Handler {
 	if c.Authenticator == nil || c.Authorizer == nil {
 		return unguarded{}
 	}
-	return filters.DefaultBuildHandlerChain(director, &filters.Config{
+	return filters.DefaultBuildHandlerChain(director, c.filters())
+}
+
+func (c *Config) filters() *filters.Config {
+	return &filters.Config{
 		Authenticator:               c.Authenticator,
 		Authorizer:                  c.Authorizer,
 		IdentityHeaders:             c.IdentityHeaders,
@@ -25,7 +29,7 @@ func DefaultBuildHandlerChain(director http.Handler, c *Config) http.Handler {
 		MaxMutatingRequestsInFlight: limitOrNone(c.MaxMutatingRequestsInFlight),
 		WaitGroup:                   c.HandlerChainWaitGroup,
 		Metrics:                     c.Metrics,
-	})
+	}
 }
 
 // limitOrNone translates the flags' "0 is no limit" for the filters, where 0 is the default.

@@ -56,6 +56,9 @@ func (m *PathRecorderMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 }
 
+// lookedUpNotFound is how a path is satisfied that nobody has registered.
+const lookedUpNotFound = "not-found handler"
+
 // lookup looks path up in maps, once and then once for each of its slashes: what is registered
 // beside it does not matter. Prefixes longer than any registered one are not tried, so a long path costs no more either.
 func (m *PathRecorderMux) lookup(path string) (h http.Handler, how string) {
@@ -67,7 +70,7 @@ func (m *PathRecorderMux) lookup(path string) (h http.Handler, how string) {
 	for {
 		i := strings.LastIndexByte(rest, '/')
 		if i < 0 {
-			return *m.notFound.Load(), "not-found handler"
+			return *m.notFound.Load(), lookedUpNotFound
 		}
 		if h, ok := t.prefix[rest[:i+1]]; ok {
 			return h, "prefix"

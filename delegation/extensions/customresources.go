@@ -90,6 +90,32 @@ func (c *customResources) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Explain implements handler.Explainer.
+func (c *customResources) Explain(r *http.Request) []handler.Station {
+	const name = "custom resources"
+	passed := func(why string) []handler.Station {
+		return append([]handler.Station{{Name: name, Decision: "next delegate", Why: why}}, handler.Explain(c.next, r)...)
+	}
+	req, ok := handler.RequestFrom(r.Context())
+	if !ok || !req.Info.IsResourceRequest {
+		if c.discovery.document(r.URL.Path) != nil {
+			return []handler.Station{{Name: name, Decision: "answers", Why: "it is the discovery of a group that has custom resources only"}}
+		}
+		return passed("the path is that of no object or collection")
+	}
+	resource := schema.GroupResource{Group: req.Info.APIGroup, Resource: req.Info.Resource}
+	s := c.find(resource)
+	switch {
+	case s == nil:
+		return passed("no CustomResourceDefinition " + resource.String() + " is established")
+	case !servesVersion(s.definition, req.Info.APIVersion):
+		return passed("CustomResourceDefinition " + resource.String() + " does not serve " + req.Info.APIVersion)
+	case !s.isFor(&req.Info):
+		return passed("CustomResourceDefinition " + resource.String() + " is for objects of another scope")
+	}
+	return []handler.Station{{Name: name, Decision: "answers", Why: "CustomResourceDefinition " + s.definition.Name + " serves " + req.Info.APIVersion}}
+}
+
 // isFor tells whether a request is one for the resource: another version, or a namespace where there is none, is not. Across
 // all namespaces there is only reading.
 func (s *served) isFor(info *handler.RequestInfo) bool {

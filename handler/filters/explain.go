@@ -1,0 +1,76 @@
+package filters
+
+import (
+	"fmt"
+	"net/http"
+
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/portico-api/portico/handler"
+)
+
+// Explain tells what the filters would do with a request of a user who is known already: r carries a handler.Request with that user. What is
+// understood of the request is written into it. passed is false when it would come no further.
+func Explain(c *Config, r *http.Request) (stations []handler.Station, passed bool) {
+	c = c.withDefaults()
+	rq, ok := handler.RequestFrom(r.Context())
+	if !ok || rq.User == nil {
+		return nil, false
+	}
+	tell := func(name, decision, why string) {
+		stations = append(stations, handler.Station{Name: name, Decision: decision, Why: why})
+	}
+	if err := rq.Info.Parse(r); err != nil {
+		tell("request info", http.StatusText(http.StatusInternalServerError), err.Error())
+		return stations, false
+	}
+	tell("request info", rq.Info.Verb, describe(&rq.Info))
+	tell("authentication", rq.User.GetName(), fmt.Sprintf("groups %v", rq.User.GetGroups()))
+
+	rq.LongRunning = c.LongRunning(r, &rq.Info)
+	switch {
+	case rq.LongRunning:
+		tell("limits", "none", "it is long-running: no deadline, not counted in flight")
+	case rq.IsReadOnly():
+		tell("limits", "reads", fmt.Sprintf("%d at a time, %v each", c.MaxRequestsInFlight, c.RequestTimeout))
+	default:
+		tell("limits", "writes", fmt.Sprintf("%d at a time, %v each", c.MaxMutatingRequestsInFlight, c.RequestTimeout))
+	}
+
+	decision, reason, err := c.Authorizer.Authorize(r.Context(), rq)
+	if reason == "" {
+		reason = "the authorizer says no more"
+	}
+	switch {
+	case decision == authorizer.DecisionAllow:
+		tell("authorization", "allowed", reason)
+		return stations, true
+	case err != nil:
+		tell("authorization", http.StatusText(http.StatusInternalServerError), err.Error())
+	default:
+		tell("authorization", http.StatusText(http.StatusForbidden), reason)
+	}
+	return stations, false
+}
+
+// describe says in words what is asked for.
+func describe(info *handler.RequestInfo) string {
+	if !info.IsResourceRequest {
+		return "no resource: " + info.Path
+	}
+	what := "resource " + info.Resource
+	if info.Subresource != "" {
+		what += "/" + info.Subresource
+	}
+	if info.APIGroup != "" {
+		what += "." + info.APIGroup
+	}
+	what += ", version " + info.APIVersion
+	if info.Namespace != "" {
+		what += ", namespace " + info.Namespace
+	}
+	if info.Name != "" {
+		what += ", name " + info.Name
+	}
+	return what
+}
