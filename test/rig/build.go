@@ -20,7 +20,11 @@ const (
 	Helm            = "helm"
 	Operator        = "operator"
 	MetricsServer   = "metrics-server"
+	ControllerGen   = "controller-gen"
 )
+
+// Orchard is the module of the Go types that controller-gen makes definitions of, and of controller-gen.
+const Orchard = "test/tools/orchard"
 
 // recipes say what each program is built from. kubectl compares versions and must know its own.
 var recipes = map[string]struct{ from, pkg, ldflags string }{
@@ -29,6 +33,7 @@ var recipes = map[string]struct{ from, pkg, ldflags string }{
 	SampleAPIServer: {"test/tools", "k8s.io/sample-apiserver", ""},
 	Etcd:            {"test/tools", "go.etcd.io/etcd/server/v3", ""},
 	Operator:        {"test/tools/operator", ".", ""},
+	ControllerGen:   {Orchard, "sigs.k8s.io/controller-tools/cmd/controller-gen", ""},
 	// In modules of their own, because they are made of other versions.
 	Helm:          {"test/tools/helm", "helm.sh/helm/v3/cmd/helm", ""},
 	MetricsServer: {"test/tools/metricsserver", "sigs.k8s.io/metrics-server/cmd/metrics-server", ""},

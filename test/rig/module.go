@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os/exec"
@@ -25,4 +26,14 @@ func ModuleDir(module string) (string, error) {
 		return "", fmt.Errorf("reading where %s is: %w", module, err)
 	}
 	return answer.Dir, nil
+}
+
+// Generate writes the definitions of custom resources that the built controller-gen makes of the orchard's types into a folder.
+func Generate(ctx context.Context, controllerGen, dir string) error {
+	command := exec.CommandContext(ctx, controllerGen, "crd:allowDangerousTypes=true", "paths=./...", "output:crd:dir="+dir)
+	command.Dir = filepath.Join(root(), Orchard)
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("generating definitions: %w: %s", err, out)
+	}
+	return nil
 }

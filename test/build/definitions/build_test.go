@@ -1,4 +1,4 @@
-// Package definitions has the projects whose definitions of custom resources are tested fetched before the tests that install them. The go command
+// Package definitions has controller-gen built, and the projects whose definitions are tested fetched, before the tests that need them. The go command
 // gives each package eleven minutes, and on a fresh machine with two processors the programs of all tests take longer than that.
 package definitions
 
@@ -13,5 +13,11 @@ func TestTheProjectsCanBeFetched(t *testing.T) {
 		if _, err := rig.ModuleDir(module); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestTheProgramsCanBeBuilt(t *testing.T) {
+	if _, err := rig.Build(rig.ControllerGen); err != nil {
+		t.Fatal(err)
 	}
 }
