@@ -19,6 +19,7 @@ const (
 	Etcd            = "etcd"
 	Helm            = "helm"
 	Operator        = "operator"
+	Potter          = "potter"
 	MetricsServer   = "metrics-server"
 	ControllerGen   = "controller-gen"
 )
@@ -33,6 +34,7 @@ var recipes = map[string]struct{ from, pkg, ldflags string }{
 	SampleAPIServer: {"test/tools", "k8s.io/sample-apiserver", ""},
 	Etcd:            {"test/tools", "go.etcd.io/etcd/server/v3", ""},
 	Operator:        {"test/tools/operator", ".", ""},
+	Potter:          {"test/tools/operator", "./potter", ""},
 	ControllerGen:   {Orchard, "sigs.k8s.io/controller-tools/cmd/controller-gen", ""},
 	// In modules of their own, because they are made of other versions.
 	Helm:          {"test/tools/helm", "helm.sh/helm/v3/cmd/helm", ""},
