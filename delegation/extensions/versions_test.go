@@ -208,11 +208,14 @@ func TestAWebhookConverts(t *testing.T) {
 		t.Errorf("of metadata only labels and annotations are a webhook's to change: %s", a.body)
 	}
 	hook.lies(nil)
+	r.do(http.MethodPatch, twos+"/one?fieldManager=m&force=true", strings.Replace(widget("one", `{paint: black}`), "/v1", "/v2", 1), "Content-Type", "application/apply-patch+yaml")
 	hook.Close()
 	if a := r.get(ones + "/one"); a.code != 200 {
 		t.Errorf("the stored version needs no webhook: %d %s", a.code, a.body)
 	}
-	r.do(http.MethodPatch, ones+"/one", "{spec: {color: grey}}")
+	if a := r.do(http.MethodPatch, ones+"/one", "{spec: {color: grey}}"); a.code != 200 || !strings.Contains(string(a.body), `"manager":"m"`) {
+		t.Errorf("who applied in the other version is forgotten: %d %s", a.code, a.body)
+	}
 	refused(t, r.get(twos+"/one"), 500, "conversion webhook for example.com/v1, Kind=Widget failed: ")
 	if !r.shows(fmt.Sprintf("apiserver_conversion_webhook_request_total{failure_type=%q", "conversion_webhook_call_failure")) {
 		t.Error("a webhook that does not answer is not counted")

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
@@ -162,14 +164,22 @@ func (f *fieldManager) updated(s *Store, stored *storage.Object, old, obj runtim
 	return f.update(old, obj, manager)
 }
 
-// update lets the library note that manager has made obj of old. A write does not fail for the account:
-// what cannot be told is dropped from obj, and logged by the library.
+// update lets the library note that manager has made obj of old. A write does not fail for the account: when it cannot be kept, because a webhook
+// does not convert to a version that somebody manages fields in, it stays as it was. The library would drop all of it.
 func (f *fieldManager) update(old, obj runtime.Object, manager string) error {
 	library, err := f.library()
 	if err != nil {
 		return fmt.Errorf("managing the fields of a %s: %w", f.types.kind.Kind, err)
 	}
-	library.UpdateNoErrors(old, obj, manager)
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return fmt.Errorf("managing the fields of a %s: %w", f.types.kind.Kind, err)
+	}
+	account := m.GetManagedFields()
+	if _, err := library.Update(old, obj, manager); err != nil {
+		klog.ErrorS(err, "Managing the fields of an object", "kind", f.types.kind, "namespace", m.GetNamespace(), "name", m.GetName())
+		m.SetManagedFields(account)
+	}
 	return nil
 }
 

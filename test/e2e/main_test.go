@@ -17,7 +17,10 @@ var porticoBinary, kubectlBinary, sampleAPIServerBinary, etcdBinary string
 
 // Programs that few tests need, and that take long to build on a fresh machine: they are built while others run, because the go command
 // ends a package's tests after eleven minutes.
-var helmBinary, operatorBinary, metricsServerBinary = builtMeanwhile(rig.Helm), builtMeanwhile(rig.Operator), builtMeanwhile(rig.MetricsServer)
+var (
+	helmBinary, operatorBinary, potterBinary = builtMeanwhile(rig.Helm), builtMeanwhile(rig.Operator), builtMeanwhile(rig.Potter)
+	metricsServerBinary, controllerGenBinary = builtMeanwhile(rig.MetricsServer), builtMeanwhile(rig.ControllerGen)
+)
 
 // builtMeanwhile is the path of a program, once it is there.
 func builtMeanwhile(name string) func(t *testing.T) string {
@@ -48,7 +51,7 @@ func TestMain(m *testing.M) {
 	porticoBinary, kubectlBinary = filepath.Join(dir, rig.Portico), filepath.Join(dir, rig.Kubectl)
 	sampleAPIServerBinary, etcdBinary = filepath.Join(dir, rig.SampleAPIServer), filepath.Join(dir, rig.Etcd)
 	go func() {
-		for _, build := range []func(*testing.T) string{helmBinary, operatorBinary, metricsServerBinary} {
+		for _, build := range []func(*testing.T) string{helmBinary, operatorBinary, potterBinary, metricsServerBinary, controllerGenBinary} {
 			build(nil)
 		}
 	}()

@@ -19,8 +19,13 @@ const (
 	Etcd            = "etcd"
 	Helm            = "helm"
 	Operator        = "operator"
+	Potter          = "potter"
 	MetricsServer   = "metrics-server"
+	ControllerGen   = "controller-gen"
 )
+
+// Orchard is the module of the Go types that controller-gen makes definitions of, and of controller-gen.
+const Orchard = "test/tools/orchard"
 
 // recipes say what each program is built from. kubectl compares versions and must know its own.
 var recipes = map[string]struct{ from, pkg, ldflags string }{
@@ -29,6 +34,8 @@ var recipes = map[string]struct{ from, pkg, ldflags string }{
 	SampleAPIServer: {"test/tools", "k8s.io/sample-apiserver", ""},
 	Etcd:            {"test/tools", "go.etcd.io/etcd/server/v3", ""},
 	Operator:        {"test/tools/operator", ".", ""},
+	Potter:          {"test/tools/operator", "./potter", ""},
+	ControllerGen:   {Orchard, "sigs.k8s.io/controller-tools/cmd/controller-gen", ""},
 	// In modules of their own, because they are made of other versions.
 	Helm:          {"test/tools/helm", "helm.sh/helm/v3/cmd/helm", ""},
 	MetricsServer: {"test/tools/metricsserver", "sigs.k8s.io/metrics-server/cmd/metrics-server", ""},

@@ -1,4 +1,4 @@
-// Package helm has Helm and the operator built before the tests that run them. The go command gives each package eleven minutes, and on a fresh
+// Package helm has Helm and the operators built before the tests that run them. The go command gives each package eleven minutes, and on a fresh
 // machine with two processors the programs of all tests take longer than that.
 package helm
 
@@ -9,7 +9,7 @@ import (
 )
 
 func TestTheProgramsCanBeBuilt(t *testing.T) {
-	if _, err := rig.Build(rig.Helm, rig.Operator); err != nil {
+	if _, err := rig.Build(rig.Helm, rig.Operator, rig.Potter); err != nil {
 		t.Fatal(err)
 	}
 }
