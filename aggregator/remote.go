@@ -160,7 +160,11 @@ func (rm *remote) explain() handler.Station {
 		return handler.Station{Name: "backend", Decision: http.StatusText(http.StatusServiceUnavailable), Why: err.Error()}
 	}
 	release()
-	return handler.Station{Name: "backend", Decision: "https://" + address, Why: fmt.Sprintf("the less loaded of two of %d ready endpoints", len(all))}
+	why := "it is the only ready endpoint"
+	if len(all) > 1 {
+		why = fmt.Sprintf("it is the less loaded of two of the %d ready endpoints", len(all))
+	}
+	return handler.Station{Name: "backend", Decision: "https://" + address, Why: why}
 }
 
 // document is what a remote server answered to one of our own requests.

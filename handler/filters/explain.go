@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -38,17 +39,14 @@ func Explain(c *Config, r *http.Request) (stations []handler.Station, passed boo
 	}
 
 	decision, reason, err := c.Authorizer.Authorize(r.Context(), rq)
-	if reason == "" {
-		reason = "the authorizer says no more"
-	}
 	switch {
 	case decision == authorizer.DecisionAllow:
-		tell("authorization", "allowed", reason)
+		tell("authorization", "allowed", cmp.Or(reason, "no reason is given"))
 		return stations, true
 	case err != nil:
 		tell("authorization", http.StatusText(http.StatusInternalServerError), err.Error())
 	default:
-		tell("authorization", http.StatusText(http.StatusForbidden), reason)
+		tell("authorization", http.StatusText(http.StatusForbidden), cmp.Or(reason, "no rule allows it"))
 	}
 	return stations, false
 }
