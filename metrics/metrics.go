@@ -21,6 +21,7 @@ type Metrics struct {
 	Admission      *Admission
 	Extensions     *Extensions
 	Health         *Health
+	Workqueues     *Workqueues
 
 	registry *prometheus.Registry
 	slis     *prometheus.Registry
@@ -44,6 +45,7 @@ func New() *Metrics {
 	m.Authorization = newAuthorization(registry)
 	m.Admission = newAdmission(registry)
 	m.Extensions = newExtensions(registry)
+	m.Workqueues = newWorkqueues(registry)
 	m.Health = newHealth(slis)
 	registerStartTime(slis)
 	return m

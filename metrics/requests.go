@@ -40,6 +40,8 @@ type Requests struct {
 	filters  *bound[string, prometheus.Observer]
 	postTime *bound[postTimeout, prometheus.Counter]
 	fields   *bound[string, prometheus.Observer]
+	initial  *bound[watchList, prometheus.Observer]
+	acting   *bound[impersonation, actingInstruments]
 
 	inFlight       [2]inFlight
 	handshakeError prometheus.Counter
@@ -123,6 +125,7 @@ func newRequests(r prometheus.Registerer) *Requests {
 	fields := histograms(r, "field_validation_request_duration_seconds", "[ALPHA] Time that requests took, by field validation.", latencyBuckets[2:], "field_validation")
 	m.fields = newBound(strings.Clone, func(mode string) prometheus.Observer { return fields.WithLabelValues(mode) })
 
+	m.initial, m.acting = newWatchLists(r), newImpersonations(r)
 	for kind := range m.inFlight {
 		m.inFlight[kind].register(r, InFlightKind(kind))
 	}

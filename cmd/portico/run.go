@@ -19,6 +19,7 @@ import (
 
 	"github.com/portico-api/portico/aggregator"
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler"
@@ -54,7 +55,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	running, err := front.PrepareRun().NonBlockingRun(ctx)
+	running, err := front.PrepareRun().NonBlockingRun(controller.WithInstruments(ctx, m.Workqueues))
 	if err != nil {
 		return err
 	}

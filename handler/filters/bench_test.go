@@ -38,11 +38,19 @@ func BenchmarkChain(b *testing.B) {
 		w.Header()["Content-Type"] = jsonType
 		w.Write(body)
 	})
-	h := filters.DefaultBuildHandlerChain(director, &filters.Config{
-		Authenticator: everyone(&user.DefaultInfo{Name: "someone", Groups: []string{"system:authenticated"}}),
-		Authorizer:    everything,
-		Metrics:       metrics.New(),
-	})
+	for name, m := range map[string]*metrics.Metrics{"measured": metrics.New(), "unmeasured": nil} {
+		b.Run(name, func(b *testing.B) {
+			benchmarkChain(b, director, &filters.Config{
+				Authenticator: everyone(&user.DefaultInfo{Name: "someone", Groups: []string{"system:authenticated"}}),
+				Authorizer:    everything,
+				Metrics:       m,
+			})
+		})
+	}
+}
+
+func benchmarkChain(b *testing.B, director http.Handler, c *filters.Config) {
+	h := filters.DefaultBuildHandlerChain(director, c)
 	r := httptest.NewRequest(http.MethodGet, "/api/v1/namespaces/default/configmaps/one", nil)
 	for name, value := range map[string]string{"Accept": "application/json", "User-Agent": "kubectl/v1.36", "Accept-Encoding": "gzip", "Authorization": "Bearer x"} {
 		r.Header.Set(name, value)
