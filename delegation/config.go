@@ -69,6 +69,9 @@ type Config struct {
 	// EnableProfiling adds /debug/pprof and /debug/flags/v.
 	EnableProfiling bool
 
+	// Flags are what /flagz shows; without them it is not there.
+	Flags map[string]string
+
 	Metrics   *metrics.Metrics
 	Version   version.Info
 	Discovery *discovery.Manager

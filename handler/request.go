@@ -31,6 +31,10 @@ type Request struct {
 	// an invention of the client. The director sets it; who routes by a table of its own may set it too.
 	Routed bool
 
+	// Unit is the name of the unit that the request has come to: in the end of the one that answers it, and empty when none
+	// does. Directors set it.
+	Unit string
+
 	waited    atomic.Int64 // nanoseconds
 	warnings  warnings
 	selectors selectors

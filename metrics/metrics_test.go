@@ -59,6 +59,8 @@ func observe(m *metrics.Metrics) {
 	m.Requests.WatchList("", "v1", "configmaps", metrics.ClusterScope, time.Second)
 	m.Requests.Impersonation(metrics.Denied, time.Microsecond)
 	m.Storage.Listed("", "configmaps", 5, 3)
+	m.Units.Answered("core", 200)
+	m.Certificates.Show("serving", func() time.Time { return time.Unix(1e9, 0) })
 	m.Admission.Step("admit", "CREATE", false, time.Millisecond)
 	m.Admission.Webhook("w", "admit", "CREATE", true, 200, time.Millisecond)
 	if m.Workqueues != nil {
@@ -98,6 +100,8 @@ func TestMetricsOfTheContractAreThere(t *testing.T) {
 		`apiserver_impersonation_attempts_total{decision="denied",mode="legacy"} 1`,
 		`apiserver_storage_list_fetched_objects_total{group="",resource="configmaps"} 5`,
 		`apiserver_storage_list_returned_objects_total{group="",resource="configmaps"} 3`,
+		`portico_unit_requests_total{code="200",unit="core"} 1`,
+		`portico_certificate_expiration_timestamp_seconds{certificate="serving"} 1e+09`,
 		`workqueue_depth{name="q"} 1`,
 		`workqueue_queue_duration_seconds_sum{name="q"} 1`,
 		`kubernetes_build_info{`,

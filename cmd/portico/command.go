@@ -40,6 +40,7 @@ credential, except for the health checks and the version.`,
 			if err := o.validate(); err != nil {
 				return err
 			}
+			o.given = given(cmd.Flags())
 			return run(cmd.Context(), &o, cmd.OutOrStdout())
 		},
 	}

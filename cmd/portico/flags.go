@@ -51,6 +51,13 @@ func addGroups(command *cobra.Command, groups []flagGroup) {
 	})
 }
 
+// given returns every flag with its value. None holds a secret: those are in files, and the flags name the files.
+func given(flags *pflag.FlagSet) map[string]string {
+	values := map[string]string{}
+	flags.VisitAll(func(f *pflag.Flag) { values[f.Name] = f.Value.String() })
+	return values
+}
+
 func (o *options) addDataFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dataDir, "data-dir", defaultDataDir, "Directory for the embedded store, the certificates made on the first start and admin.kubeconfig.")
 	flags.StringVar(&o.manifestsDir, "manifests-dir", "", "Folder of manifests (.yaml, .yml, .json) that are applied at the start, in the order of the files' names. What another has set otherwise is taken over; what is not in the folder any more stays.")

@@ -56,6 +56,8 @@ type options struct {
 	shutdownWatchGrace          time.Duration
 	livezGrace                  time.Duration
 	profiling                   bool
+
+	given map[string]string // every flag with its value, for /flagz
 }
 
 // defaultDataDir is where everything is kept unless --data-dir says otherwise.

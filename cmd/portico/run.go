@@ -73,6 +73,7 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err != nil {
 		return nil, nil, err
 	}
+	id.show(m.Certificates)
 	rbac := authorization.NewRBAC()
 	authorizer, err := newAuthorizer(o, rbac, m)
 	if err != nil {
@@ -157,6 +158,7 @@ func newGenericConfig(o *options, id *identity, a *accounts, listener net.Listen
 	generic.EnableProfiling = o.profiling
 	generic.LongRunning = isLongRunning
 	generic.Version = versionInfo()
+	generic.Flags = o.given
 	return generic, nil
 }
 
@@ -263,6 +265,7 @@ func finish(front *delegation.GenericAPIServer, o *storeOptions, store *storage.
 	})
 	return errors.Join(
 		o.healthChecks(front, store),
+		front.AddLivezChecks(id.healthChecks()...),
 		front.AddController("certificate-reload", func(ctx context.Context, started func()) error {
 			started()
 			return id.run(ctx, url)

@@ -137,6 +137,22 @@ func TestImpersonationsAreCounted(t *testing.T) {
 	}
 }
 
+func TestTheUnitThatAnsweredIsCounted(t *testing.T) {
+	c := config()
+	behind := handler.NewAPIServerHandler("behind", nil, http.NotFoundHandler())
+	behind.NonGoRestfulMux.Handle("/behind", ok)
+	front := handler.NewAPIServerHandler("front", nil, behind.Director)
+	front.NonGoRestfulMux.Handle("/front", ok)
+	for _, path := range []string{"/front", "/behind", "/behind"} {
+		ask(t, front.Director, c, "GET", path)
+	}
+	for unit, want := range map[string]float64{"front": 1, "behind": 2} {
+		if got := value(t, c.Metrics, "portico_unit_requests_total", "unit", unit, "code", "200"); got != want {
+			t.Errorf("portico_unit_requests_total of %s = %v, want %v", unit, got, want)
+		}
+	}
+}
+
 func TestWatchesAreShownWhileTheyAreOpen(t *testing.T) {
 	c := config()
 	var during float64
