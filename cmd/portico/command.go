@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 )
@@ -40,6 +41,7 @@ credential, except for the health checks and the version.`,
 			if err := o.validate(); err != nil {
 				return err
 			}
+			useLogFormat(o.logFormat, os.Stderr)
 			o.given = given(cmd.Flags())
 			return run(cmd.Context(), &o, cmd.OutOrStdout())
 		},

@@ -123,5 +123,6 @@ func (o *options) addLogFlags(flags *pflag.FlagSet) {
 		f.Usage = kept.usage
 		flags.AddGoFlag(f)
 	}
-	flags.BoolVar(&o.profiling, "profiling", true, "Serve /debug/pprof to administrators.")
+	flags.StringVar(&o.logFormat, "logging-format", logText, "Form of the log on standard error: text, or json with an object on each line.")
+	flags.BoolVar(&o.profiling, "profiling", true, "Serve /debug/pprof, and /debug/flags/v which sets --v while it runs, to administrators.")
 }
