@@ -2,6 +2,7 @@ package filters
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -26,8 +27,9 @@ func withAccessLog() filter {
 func logAccess(r *http.Request, rw *responseWriter, returned bool) {
 	rq := requestOf(r)
 	took := time.Since(rq.ReceivedAt)
-	cut := !returned && !clientHasGone(r) // in the middle, and not because nobody listens any more
-	bad := cut || rw.status >= http.StatusInternalServerError || took > slowRequest && !rq.LongRunning
+	cut := !returned && !clientHasGone(r)                                            // in the middle, and not because nobody listens any more
+	failed := rw.status >= http.StatusInternalServerError && !isHealth(rq.Info.Path) // they tell the log themselves
+	bad := cut || failed || took > slowRequest && !rq.LongRunning
 	if !bad && !klog.V(3).Enabled() {
 		return
 	}
@@ -41,4 +43,14 @@ func logAccess(r *http.Request, rw *responseWriter, returned bool) {
 		values = append(values, "unfinished", true)
 	}
 	klog.FromContext(r.Context()).Info("HTTP", values...)
+}
+
+// isHealth tells the health checks, which may fail every second for as long as what they check does.
+func isHealth(path string) bool {
+	for _, endpoint := range []string{"/healthz", "/livez", "/readyz"} {
+		if rest, ok := strings.CutPrefix(path, endpoint); ok && (rest == "" || rest[0] == '/') {
+			return true
+		}
+	}
+	return false
 }
