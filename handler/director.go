@@ -31,6 +31,12 @@ func (d *director) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rq, ok := RequestFrom(r.Context())
 	if ok {
 		rq.Unit = d.name // the last one that it comes to
+		if rq.Tracer != nil {
+			ctx, span := StartSpan(r.Context(), "director")
+			span.Set("unit", d.name)
+			defer span.End(nil)
+			r = r.WithContext(ctx)
+		}
 	}
 	if claim == nil {
 		d.mux.ServeHTTP(w, r)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
@@ -31,6 +32,9 @@ type Request struct {
 	// an invention of the client. The director sets it; who routes by a table of its own may set it too.
 	Routed bool
 
+	// Tracer makes the parts of the request's span; nil when it is not traced. TraceID is by what the trace is found.
+	Tracer  trace.Tracer
+	TraceID string
 	// Unit is the name of the unit that the request has come to: in the end of the one that answers it, and empty when none
 	// does. Directors set it.
 	Unit string

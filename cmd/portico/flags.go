@@ -31,7 +31,7 @@ func (o *options) flagGroups() []flagGroup {
 		{"Extension API servers", o.addBackendFlags},
 		{"Limits", o.addLimitFlags},
 		{"Start and end", o.addLifeFlags},
-		{"Logs and profiles", o.addLogFlags},
+		{"Logs, traces and profiles", o.addLogFlags},
 	}
 }
 
@@ -124,5 +124,6 @@ func (o *options) addLogFlags(flags *pflag.FlagSet) {
 		flags.AddGoFlag(f)
 	}
 	flags.StringVar(&o.logFormat, "logging-format", logText, "Form of the log on standard error: text, or json with an object on each line.")
+	flags.StringVar(&o.tracingConfigFile, "tracing-config-file", "", "File with a TracingConfiguration of apiserver.config.k8s.io: where to send traces, and of how many requests.")
 	flags.BoolVar(&o.profiling, "profiling", true, "Serve /debug/pprof, and /debug/flags/v which sets --v while it runs, to administrators.")
 }

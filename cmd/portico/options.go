@@ -57,6 +57,7 @@ type options struct {
 	livezGrace                  time.Duration
 	profiling                   bool
 	logFormat                   string
+	tracingConfigFile           string
 
 	given map[string]string // every flag with its value, for /flagz
 }

@@ -91,6 +91,11 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 		return nil, nil, err
 	}
 	generic.Authorizer = authorizer
+	traces, err := newTracing(ctx, o.tracingConfigFile, listener.Addr().String())
+	if err != nil {
+		return nil, nil, err
+	}
+	generic.Tracer = traces.tracer()
 	signs, err := o.signing.authority(id)
 	if err != nil {
 		return nil, nil, err
@@ -118,7 +123,10 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 			return nil, nil, err
 		}
 	}
-	return front, id, finish(front.GenericAPIServer, &o.store, store, id, localURL(listener))
+	if err := finish(front.GenericAPIServer, &o.store, store, id, localURL(listener)); err != nil {
+		return nil, nil, err
+	}
+	return front, id, front.AddDestroyFunc("traces", traces.close)
 }
 
 // hostName tells replicas on different machines apart.

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -38,12 +39,18 @@ func BenchmarkChain(b *testing.B) {
 		w.Header()["Content-Type"] = jsonType
 		w.Write(body)
 	})
-	for name, m := range map[string]*metrics.Metrics{"measured": metrics.New(), "unmeasured": nil} {
+	_, never := tracer(0)
+	_, always := tracer(1)
+	for name, how := range map[string]struct {
+		m      *metrics.Metrics
+		tracer trace.Tracer
+	}{"unmeasured": {}, "measured": {metrics.New(), nil}, "rarely traced": {metrics.New(), never}, "traced": {metrics.New(), always}} {
 		b.Run(name, func(b *testing.B) {
 			benchmarkChain(b, director, &filters.Config{
 				Authenticator: everyone(&user.DefaultInfo{Name: "someone", Groups: []string{"system:authenticated"}}),
 				Authorizer:    everything,
-				Metrics:       m,
+				Metrics:       how.m,
+				Tracer:        how.tracer,
 			})
 		})
 	}

@@ -35,10 +35,12 @@ func withImpersonation(a authorizer.Authorizer, m *metrics.Metrics) filter {
 				return
 			}
 			rq, start := requestOf(r), time.Now()
+			ctx, span := handler.StartSpan(r.Context(), "impersonation")
 			wanted, err := wantedIdentity(r.Header)
 			if err == nil {
-				err = wanted.authorize(r.Context(), a, rq.User)
+				err = wanted.authorize(ctx, a, rq.User)
 			}
+			span.End(err)
 			decision, took := metrics.Allowed, time.Since(start)
 			if err != nil {
 				decision = metrics.Denied
