@@ -53,6 +53,8 @@ func observe(m *metrics.Metrics) {
 	m.Authentication.Observe(metrics.Success, time.Microsecond)
 	m.Authentication.User("system:apiserver")
 	m.Authentication.CertificateExpiration(time.Hour)
+	m.Authentication.TokenCache(true, nil, 0)
+	m.Authentication.TokenCache(false, errors.New("no"), time.Millisecond)
 	m.Authorization.Observe(metrics.Allowed, time.Microsecond)
 	m.Authorization.Decided("RBAC", "rbac", metrics.Allowed)
 	m.Health.Observe("etcd", "readyz", true)
@@ -100,6 +102,9 @@ func TestMetricsOfTheContractAreThere(t *testing.T) {
 		`apiserver_impersonation_attempts_total{decision="denied",mode="legacy"} 1`,
 		`apiserver_storage_list_fetched_objects_total{group="",resource="configmaps"} 5`,
 		`apiserver_storage_list_returned_objects_total{group="",resource="configmaps"} 3`,
+		`authentication_token_cache_request_total{status="hit"} 1`,
+		`authentication_token_cache_fetch_total{status="error"} 1`,
+		`authentication_token_cache_request_duration_seconds_count{status="miss"} 1`,
 		`portico_unit_requests_total{code="200",unit="core"} 1`,
 		`portico_certificate_expiration_timestamp_seconds{certificate="serving"} 1e+09`,
 		`workqueue_depth{name="q"} 1`,

@@ -79,7 +79,7 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err != nil {
 		return nil, nil, err
 	}
-	accounts, err := o.tokens.newAccounts(id.pki.ServiceAccount.KeyFile, externalAddress(o, listener))
+	accounts, err := o.tokens.newAccounts(id.pki.ServiceAccount.KeyFile, externalAddress(o, listener), m.Authentication)
 	if err != nil {
 		return nil, nil, err
 	}
