@@ -37,7 +37,7 @@ type cacheInstruments struct {
 	initialized                         prometheus.Counter
 	terminated, decodeErrors            prometheus.Counter
 	fresh, stale                        prometheus.Counter
-	lists, fetched, evaluated, returned prometheus.Counter
+	lists                               listInstruments
 	revision, capacity                  prometheus.Gauge
 	objects, deprecatedObjects, bytes   prometheus.Gauge
 	wait                                prometheus.Observer
@@ -55,11 +55,7 @@ func newStorage(r prometheus.Registerer) *Storage {
 		received   = counters(r, "apiserver_storage_events_received_total", "[ALPHA] Changes that the store has reported.", "group", "resource")
 		decode     = counters(r, "apiserver_storage_decode_errors_total", "[ALPHA] Stored objects that could not be decoded.", "group", "resource")
 
-		lists     = counters(r, "apiserver_storage_list_total", "[ALPHA] Lists read from the store, to fill a cache or to answer for the past; what clients list comes from memory.", "group", "resource")
-		fetched   = counters(r, "apiserver_storage_list_fetched_objects_total", "[ALPHA] Objects read from the store by lists.", "group", "resource")
-		evaluated = counters(r, "apiserver_storage_list_evaluated_objects_total", "[ALPHA] Objects of lists from the store that were looked into.", "group", "resource")
-		returned  = counters(r, "apiserver_storage_list_returned_objects_total", "[ALPHA] Objects that lists from the store have returned.", "group", "resource")
-
+		listed        = newStorageLists(r)
 		cacheReceived = counters(r, "apiserver_watch_cache_events_received_total", "[ALPHA] Changes that entered the cache.", "group", "resource")
 		dispatched    = counters(r, "apiserver_watch_cache_events_dispatched_total", "[ALPHA] Changes that the cache has made visible to its watchers.", "group", "resource")
 		initialized   = counters(r, "apiserver_watch_cache_initializations_total", "[ALPHA] Times a cache was filled from the store.", "group", "resource")
@@ -95,10 +91,7 @@ func newStorage(r prometheus.Registerer) *Storage {
 				dispatched:        dispatched.WithLabelValues(g, res),
 				initialized:       initialized.WithLabelValues(g, res),
 				terminated:        terminated.WithLabelValues(g, res),
-				lists:             lists.WithLabelValues(g, res),
-				fetched:           fetched.WithLabelValues(g, res),
-				evaluated:         evaluated.WithLabelValues(g, res),
-				returned:          returned.WithLabelValues(g, res),
+				lists:             listed(g, res),
 				decodeErrors:      decode.WithLabelValues(g, res),
 				fresh:             consistent.WithLabelValues(g, res, "true", "false"),
 				stale:             consistent.WithLabelValues(g, res, "false", "false"),
@@ -137,18 +130,6 @@ func (s *Storage) ObserveRequest(operation, group, resource string, d time.Durat
 	if err != nil {
 		i.errors.Inc()
 	}
-}
-
-// Listed counts one list that was read from the store: how many objects it read, and how many of them were of use.
-func (s *Storage) Listed(group, resource string, fetched, returned int) {
-	if s == nil {
-		return
-	}
-	i := s.caches.get(groupResource{group, resource})
-	i.lists.Inc()
-	i.fetched.Add(float64(fetched))
-	i.evaluated.Add(float64(fetched))
-	i.returned.Add(float64(returned))
 }
 
 // EventReceived counts one change that came from the store into a cache.

@@ -57,11 +57,7 @@ func TestWhoMayDecideThatARequestIsTraced(t *testing.T) {
 				_, span := handler.StartSpan(r.Context(), "behind")
 				span.End(nil)
 			})
-			header := []string{}
-			if test.traceparent != "" {
-				header = []string{"Traceparent", test.traceparent}
-			}
-			ask(t, behind, c, "GET", "/apis/g/v/namespaces/n/r/x", header...)
+			ask(t, behind, c, "GET", "/apis/g/v/namespaces/n/r/x", "Traceparent", test.traceparent)
 
 			var root sdktrace.ReadOnlySpan
 			names := map[string]bool{}
@@ -80,11 +76,7 @@ func TestWhoMayDecideThatARequestIsTraced(t *testing.T) {
 			if root == nil {
 				return
 			}
-			for _, want := range []string{"GET /apis/g/v/namespaces/{:namespace}/r/{:name}", "authorization", "behind"} {
-				if !names[want] {
-					t.Errorf("no span %q among %v", want, names)
-				}
-			}
+			wantSpans(t, names, "GET /apis/g/v/namespaces/{:namespace}/r/{:name}", "authorization", "behind")
 			if got := root.SpanContext().TraceID().String() == clientsTrace; got != test.clients {
 				t.Errorf("in the client's trace: %v", got)
 			}
@@ -95,6 +87,15 @@ func TestWhoMayDecideThatARequestIsTraced(t *testing.T) {
 				t.Errorf("attributes: %v", root.Attributes())
 			}
 		})
+	}
+}
+
+func wantSpans(t *testing.T, got map[string]bool, want ...string) {
+	t.Helper()
+	for _, name := range want {
+		if !got[name] {
+			t.Errorf("no span %q among %v", name, got)
+		}
 	}
 }
 
