@@ -36,6 +36,9 @@ func newAggregator(r prometheus.Registerer, requests *Requests) *Aggregator {
 	}
 }
 
+// likeliestReason is why a server that was available mostly is not any more.
+const likeliestReason = "FailedDiscoveryCheck"
+
 // SetUnavailable tells whether the APIService is unavailable, and counts it under the reason if it is. Call
 // it when the condition changes.
 func (a *Aggregator) SetUnavailable(name, reason string, unavailable bool) {
@@ -44,6 +47,8 @@ func (a *Aggregator) SetUnavailable(name, reason string, unavailable bool) {
 	}
 	if !unavailable {
 		a.unavailable.WithLabelValues(name).Set(0)
+		// A series that begins with 1 hides the first failure from increase().
+		a.transitions.WithLabelValues(name, likeliestReason)
 		return
 	}
 	a.unavailable.WithLabelValues(name).Set(1)
