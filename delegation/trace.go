@@ -2,6 +2,7 @@ package delegation
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,7 +10,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/filters"
@@ -25,12 +26,22 @@ type Trace struct {
 
 // TraceHandler tells for a path and a verb each station of the chain, what it decides and why, without making the request. The query says which:
 // path (with a query of its own, if any), verb (an HTTP method or get, list, watch, create, update, patch, delete; default get), user and
-// group (default: whoever asks).
+// group (default: whoever asks, who may otherwise have to be allowed to impersonate them).
 func (s *GenericAPIServer) TraceHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked, err := askedOf(r)
+		if r.Method != http.MethodGet {
+			w.Header().Set("Allow", http.MethodGet)
+			handler.WriteError(w, r, apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, r.Method, schema.GroupResource{}, "", "a trace can only be read", 0, true))
+			return
+		}
+		made, err := askedOf(r)
 		if err != nil {
 			handler.WriteError(w, r, apierrors.NewBadRequest(err.Error()))
+			return
+		}
+		asked, err := s.askedBy(r, made)
+		if err != nil {
+			handler.WriteError(w, r, err)
 			return
 		}
 		body, err := json.Marshal(s.trace(asked))
@@ -86,15 +97,19 @@ func askedOf(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("path %q: %w", query.Get("path"), err)
 	}
-	about := &handler.Request{}
-	if caller, ok := handler.RequestFrom(r.Context()); ok {
-		about.User = caller.User
+	return made, nil
+}
+
+// askedBy is the request as one of the user that is asked for, whom the caller may impersonate.
+func (s *GenericAPIServer) askedBy(r, made *http.Request) (*http.Request, error) {
+	caller, ok := handler.RequestFrom(r.Context())
+	if !ok || caller.User == nil {
+		return nil, errors.New("a trace is for known users")
 	}
-	if name := query.Get("user"); name != "" {
-		about.User = &user.DefaultInfo{Name: name, Groups: append(query["group"], user.AllAuthenticated)}
+	query := r.URL.Query()
+	who, err := filters.ActAs(r.Context(), s.config.Authorizer, caller.User, query.Get("user"), query["group"])
+	if err != nil {
+		return nil, err
 	}
-	if about.User == nil {
-		about.User = &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}
-	}
-	return made.WithContext(handler.WithRequest(made.Context(), about)), nil
+	return made.WithContext(handler.WithRequest(made.Context(), &handler.Request{User: who})), nil
 }

@@ -19,17 +19,25 @@ import (
 const manifestsManager = "portico-manifests"
 
 const (
-	// applyPatience is how long the server is not ready for want of what manifests need. What is still missing then, such as the server
-	// behind an APIService, must not keep everything else from being served.
+	// applyPatience is how long the server is not ready because a manifest could not be applied. What keeps it from that, such as the server
+	// behind an APIService, an object that another has made immutable or a policy, must not keep everything else from being served: the
+	// way to mend it leads through this server.
 	applyPatience = 10 * time.Second
+	applyTimeout  = 10 * time.Second // of one request
 	applyPause    = 200 * time.Millisecond
 	applyMaxPause = 10 * time.Second
 )
 
 // applier applies the manifests of a folder to the server it is part of.
 type applier struct {
-	manifests []manifest
-	client    *frontClient
+	pending []*pendingManifest
+	client  *frontClient
+}
+
+// pendingManifest is one that is not applied yet, and what was told of it last.
+type pendingManifest struct {
+	manifest
+	told string
 }
 
 func newApplier(manifests []manifest, loopback *restclient.Config) (*applier, error) {
@@ -37,30 +45,33 @@ func newApplier(manifests []manifest, loopback *restclient.Config) (*applier, er
 	if err != nil {
 		return nil, fmt.Errorf("making a client for --manifests-dir: %w", err)
 	}
-	return &applier{manifests, &frontClient{http: client, url: loopback.Host, manager: manifestsManager}}, nil
+	client.Timeout = applyTimeout
+	a := &applier{client: &frontClient{http: client, url: loopback.Host, manager: manifestsManager}}
+	for _, m := range manifests {
+		a.pending = append(a.pending, &pendingManifest{manifest: m})
+	}
+	return a, nil
 }
 
-// run applies all manifests, those again that wait for something, and then waits for the end. A manifest that is refused ends it.
+// run applies all manifests, those again that could not be, and then waits for the end.
 func (a *applier) run(ctx context.Context, started func()) error {
-	pending, pause := a.manifests, applyPause
-	deadline := time.Now().Add(applyPatience)
-	for told := ""; len(pending) > 0; {
-		waiting, why, err := a.pass(ctx, pending)
-		if err != nil {
-			return err
+	log := klog.FromContext(ctx)
+	all, pause, deadline, ready := len(a.pending), applyPause, time.Now().Add(applyPatience), false
+	for {
+		before := len(a.pending)
+		a.pass(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if len(waiting) < len(pending) {
-			pause = applyPause
-		}
-		pending = waiting
-		if len(pending) == 0 {
+		if len(a.pending) == 0 {
 			break
 		}
-		if why != told {
-			told = why
-			klog.FromContext(ctx).Info("Manifests wait for something", "manifests", len(pending), "first", why)
+		if len(a.pending) < before {
+			pause = applyPause
 		}
-		if time.Now().After(deadline) {
+		if !ready && time.Now().After(deadline) {
+			ready = true
+			log.Info("Ready without some manifests, which will be tried again", "missing", len(a.pending), "of", all)
 			started()
 		}
 		select {
@@ -70,38 +81,40 @@ func (a *applier) run(ctx context.Context, started func()) error {
 		}
 		pause = min(2*pause, applyMaxPause)
 	}
-	klog.FromContext(ctx).Info("Applied the manifests", "manifests", len(a.manifests))
+	log.Info("Applied the manifests", "manifests", all)
 	started()
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// pass applies each manifest once, in order, and returns those that wait for something, and what the first waits for.
-func (a *applier) pass(ctx context.Context, manifests []manifest) (waiting []manifest, why string, err error) {
+// pass applies each manifest once, in order, and keeps those that could not be. Why is told of each, and again when it is something else.
+func (a *applier) pass(ctx context.Context) {
 	resources := map[schema.GroupVersion]*metav1.APIResourceList{}
-	for _, m := range manifests {
-		err := a.apply(ctx, m, resources)
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			return nil, "", ctx.Err()
-		case isRefusal(err):
-			return nil, "", fmt.Errorf("--manifests-dir: %s: %w", m.place, err)
-		default:
-			if waiting == nil {
-				why = fmt.Sprintf("%s: %v", m.place, err)
-			}
-			waiting = append(waiting, m)
+	var left []*pendingManifest
+	for _, m := range a.pending {
+		err := a.apply(ctx, m.manifest, resources)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			continue
+		}
+		left = append(left, m)
+		if err.Error() == m.told {
+			continue
+		}
+		m.told = err.Error()
+		if isRefusal(err) {
+			klog.FromContext(ctx).Error(err, "A manifest is refused and will be tried again", "manifest", m.place)
+		} else {
+			klog.FromContext(ctx).Info("A manifest waits", "manifest", m.place, "reason", m.told)
 		}
 	}
-	return waiting, why, nil
+	a.pending = left
 }
 
-// isRefusal tells whether an object will not be taken however long one waits.
+// isRefusal tells whether an object was not taken because of what it is.
 func isRefusal(err error) bool {
-	if apierrors.HasStatusCause(err, "NamespaceTerminating") {
-		return false
-	}
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || apierrors.IsMethodNotSupported(err) ||
 		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsUnsupportedMediaType(err)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 )
@@ -41,7 +42,7 @@ credential, except for the health checks and the version.`,
 			if err := o.validate(); err != nil {
 				return err
 			}
-			haveProcessors()
+			haveProcessors(runtime.NumCPU())
 			useLogFormat(o.logFormat, os.Stderr)
 			o.given = given(cmd.Flags())
 			return run(cmd.Context(), &o, cmd.OutOrStdout())

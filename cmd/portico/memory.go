@@ -11,7 +11,8 @@ const (
 	memoryInterval = 5 * time.Second
 	// quietRate is how little is allocated in an interval by a process that has nothing to do.
 	quietRate = 8 << 20
-	// worthReturning is what a collection is made for: it takes a tenth of a second for some hundred megabytes.
+	// worthReturning is what a collection is made for at least: it takes a tenth of a second for some hundred megabytes. It must free a third of
+	// what is live, too, or a large process would do little else.
 	worthReturning = 48 << 20
 )
 
@@ -64,7 +65,8 @@ func (m *memory) look(now memoryUse) {
 	quiet := now.allocated-m.before.allocated < quietRate
 	m.before = now
 	// What is in use cannot be returned, and does not become less by asking again.
-	if !quiet || now.held < now.live+worthReturning || now.allocated-m.asked < worthReturning {
+	worth := max(worthReturning, now.live/3)
+	if !quiet || now.held < now.live+worth || now.allocated-m.asked < worth {
 		return
 	}
 	m.asked = now.allocated

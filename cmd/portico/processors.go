@@ -10,9 +10,10 @@ import (
 // for tens of milliseconds; the system shares its real processors out better than that.
 const leastProcessors = 4
 
-// haveProcessors raises the number of goroutines that run at a time, unless the operator has said how many.
-func haveProcessors() {
-	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < leastProcessors {
+// haveProcessors raises the number of goroutines that run at a time on a small machine, unless the operator has said how many, or has given the
+// process a share of a machine, which the runtime knows of.
+func haveProcessors(ofMachine int) {
+	if os.Getenv("GOMAXPROCS") == "" && ofMachine < leastProcessors && runtime.GOMAXPROCS(0) == ofMachine {
 		runtime.GOMAXPROCS(leastProcessors)
 	}
 }

@@ -6,18 +6,22 @@ import (
 )
 
 func TestASmallMachineHasProcessorsToSpare(t *testing.T) {
-	before := runtime.GOMAXPROCS(1)
-	defer runtime.GOMAXPROCS(before)
-	t.Setenv("GOMAXPROCS", "1")
-	if haveProcessors(); runtime.GOMAXPROCS(0) != 1 {
-		t.Error("what the operator has said is not kept")
-	}
-	t.Setenv("GOMAXPROCS", "")
-	if haveProcessors(); runtime.GOMAXPROCS(0) != leastProcessors {
-		t.Errorf("got %d, want %d", runtime.GOMAXPROCS(0), leastProcessors)
-	}
-	runtime.GOMAXPROCS(leastProcessors + 4)
-	if haveProcessors(); runtime.GOMAXPROCS(0) != leastProcessors+4 {
-		t.Error("a large machine is made a small one")
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, c := range []struct {
+		what                     string
+		said                     string
+		ofMachine, before, after int
+	}{
+		{"a small machine", "", 2, 2, leastProcessors},
+		{"what the operator says", "2", 2, 2, 2},
+		{"a share of a machine", "", 2, 1, 1},
+		{"a large machine", "", 8, 8, 8},
+		{"a share of a large machine", "", 8, 2, 2},
+	} {
+		t.Setenv("GOMAXPROCS", c.said)
+		runtime.GOMAXPROCS(c.before)
+		if haveProcessors(c.ofMachine); runtime.GOMAXPROCS(0) != c.after {
+			t.Errorf("%s: got %d, want %d", c.what, runtime.GOMAXPROCS(0), c.after)
+		}
 	}
 }

@@ -21,7 +21,6 @@ import (
 // catalog follows the definitions and has served what they define.
 type catalog struct {
 	definitions *registry.Store
-	turn        func(work func()) // of all work on definitions
 	resources   *customResources
 	maker       *maker
 	discovery   *groupVersions
@@ -41,9 +40,9 @@ type follower struct {
 	on func(d *definition, deleted bool)
 }
 
-func newCatalog(definitions *registry.Store, turn func(work func()), resources *customResources, m *maker, discovery *groupVersions) *catalog {
+func newCatalog(definitions *registry.Store, resources *customResources, m *maker, discovery *groupVersions) *catalog {
 	return &catalog{
-		definitions: definitions, turn: turn, resources: resources, maker: m, discovery: discovery,
+		definitions: definitions, resources: resources, maker: m, discovery: discovery,
 		defined: map[string]*definition{}, known: map[string]*served{}, kinds: map[schema.GroupKind]*served{}, leaving: map[string]*served{},
 		followers: map[*follower]struct{}{},
 	}
@@ -92,8 +91,7 @@ func (c *catalog) run(ctx context.Context, synced func()) error {
 		},
 		Listed: func() {
 			for _, d := range gone {
-				c.drop(d)
-				c.note(d, true)
+				c.forget(d)
 			}
 			gone = nil
 			if synced != nil {
@@ -104,24 +102,35 @@ func (c *catalog) run(ctx context.Context, synced func()) error {
 	})
 }
 
-// take takes one state of a definition. One that cannot be decoded, because another program wrote it, stays as it was.
+// take takes one state of a definition. One that cannot be decoded, because another program wrote it, stays as it
+// was until it is deleted.
 func (c *catalog) take(ctx context.Context, o rest.Object, deleted bool) {
-	var d *definition
-	var err error
-	c.turn(func() { d, err = decodeOutline(o) })
-	if err != nil {
+	d, err := decodeOutline(o)
+	if err != nil && deleted {
+		if d = c.outlineOf(o.Name()); d == nil {
+			return // nobody knew of it
+		}
+	} else if err != nil {
 		klog.FromContext(ctx).Error(err, "A definition is passed over", "name", o.Name(), "revision", o.ResourceVersion())
 		return
 	}
-	if deleted || !isServed(d) {
-		c.drop(d)
-	} else {
+	switch {
+	case deleted:
+		c.forget(d)
+		return
+	case isServed(d):
 		c.serve(d)
+	default:
+		c.drop(d)
 	}
-	c.note(d, deleted)
-	if deleted {
-		c.maker.metrics.Forget(d.Name)
-	}
+	c.note(d, false)
+}
+
+// forget drops a definition that is gone.
+func (c *catalog) forget(d *definition) {
+	c.drop(d)
+	c.note(d, true)
+	c.maker.metrics.Forget(d.Name)
 }
 
 func (c *catalog) allDefined() map[string]*definition {

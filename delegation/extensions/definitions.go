@@ -40,23 +40,27 @@ func definitions(now func() time.Time) registry.Resource {
 		New:          func() runtime.Object { return &definition{} },
 		NewList:      func() runtime.Object { return &apiextensionsv1.CustomResourceDefinitionList{} },
 		Strategy:     definitionStrategy(now),
-		Turn:         newTurn(),
 		Status:       true,
 	}
 }
 
-// newTurn has one piece of work done at a time. Large schemas take long, and many definitions that come together must leave a processor to other
-// requests.
-func newTurn() func(work func()) {
-	taken := make(chan struct{}, 1)
-	return func(work func()) {
-		taken <- struct{}{}
-		defer func() { <-taken }()
-		work()
+// turn has the rules of one definition evaluated at a time. Those of a large schema take long, and many definitions that come together must leave
+// a processor to other requests.
+type turn chan struct{}
+
+// checked is checked, in its turn. A request that ends meanwhile does not wait for it.
+func (t turn) checked(ctx context.Context, obj, old runtime.Object, rules func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList) field.ErrorList {
+	select {
+	case t <- struct{}{}:
+	case <-ctx.Done():
+		return field.ErrorList{field.InternalError(nil, ctx.Err())}
 	}
+	defer func() { <-t }()
+	return checked(obj, old, rules)
 }
 
 func definitionStrategy(now func() time.Time) registry.Strategy {
+	turn := make(turn, 1)
 	return registry.Strategy{
 		Generation: true,
 		Default: func(obj runtime.Object) {
@@ -76,12 +80,12 @@ func definitionStrategy(now func() time.Time) registry.Strategy {
 			warnOfFormats(ctx, d, before)
 		},
 		Validate: func(ctx context.Context, obj runtime.Object) field.ErrorList {
-			return checked(obj, nil, func(d, _ *apiextensions.CustomResourceDefinition) field.ErrorList {
+			return turn.checked(ctx, obj, nil, func(d, _ *apiextensions.CustomResourceDefinition) field.ErrorList {
 				return validation.ValidateCustomResourceDefinition(ctx, d)
 			})
 		},
 		ValidateChange: func(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-			return checked(obj, old, func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList {
+			return turn.checked(ctx, obj, old, func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList {
 				return validation.ValidateCustomResourceDefinitionUpdate(ctx, d, before)
 			})
 		},

@@ -29,26 +29,34 @@ type naming struct {
 	queue       *controller.Queue
 
 	mu       sync.Mutex
-	accepted map[string]holder // by definition
+	accepted map[string]*holder // by definition
 }
 
 // holder is who has which names.
 type holder struct {
 	group   string
 	names   names
-	version int64 // of the definition that says so
+	version int64  // of the definition that says so
+	claim   *claim // what is being written of it; nil when nothing is
+}
+
+// claim keeps names from others while it is written that a definition has them, and for as long as it is not known whether that was done.
+type claim struct {
+	names names
+	base  int64 // version of the definition that is written anew
 }
 
 func newNaming(definitions *registry.Store, c *catalog, now func() time.Time) *naming {
-	n := &naming{definitions: definitions, catalog: c, now: now, accepted: map[string]holder{}}
+	n := &naming{definitions: definitions, catalog: c, now: now, accepted: map[string]*holder{}}
 	n.queue = controller.NewQueue("crd_naming", n.settle)
 	return n
 }
 
 // namers is how many definitions are named at a time: most of it is to wait for the store.
-const namers = 8
+const namers = 4
 
-// run names definitions until ctx ends.
+// run names definitions until ctx ends. What is there already is known before anything is judged: follow tells of it while it keeps others
+// from the catalog, where settle looks.
 func (n *naming) run(ctx context.Context) error {
 	return n.queue.Run(ctx, namers, func(ctx context.Context) error {
 		return n.catalog.follow(ctx, func(d *definition, deleted bool) {
@@ -57,27 +65,41 @@ func (n *naming) run(ctx context.Context) error {
 				return
 			}
 			n.note(d)
-			if n.judge(d.DeepCopy()) {
-				n.queue.Add(d.Name)
-			}
+			n.queue.Add(d.Name)
 		})
 	})
 }
 
-// note notes which names a definition has. What is older than what is known comes late: the names were given meanwhile.
+// note notes which names a definition has. What is older than what is known comes late.
 func (n *naming) note(d *definition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	version := versionOfDefinition(d)
-	if known, ok := n.accepted[d.Name]; !ok || known.version <= version {
-		n.accepted[d.Name] = holder{d.Spec.Group, d.Status.AcceptedNames, version}
+	known := n.accepted[d.Name]
+	switch {
+	case known == nil:
+		n.accepted[d.Name] = &holder{group: d.Spec.Group, names: d.Status.AcceptedNames, version: version}
+		return
+	case version < known.version:
+		return
+	}
+	known.names, known.version = d.Status.AcceptedNames, version
+	if known.claim != nil && version > known.claim.base {
+		known.claim = nil // it was written, or something else was
 	}
 }
 
-// release lets others have the names of a definition that is gone.
+// release lets others have the names of a definition that is gone, unless it is there again.
 func (n *naming) release(d *definition) {
 	n.mu.Lock()
-	delete(n.accepted, d.Name)
+	version := versionOfDefinition(d)
+	if known := n.accepted[d.Name]; known != nil && known.version <= version {
+		if known.claim != nil && known.claim.base > version {
+			known.names = names{}
+		} else {
+			delete(n.accepted, d.Name)
+		}
+	}
 	n.mu.Unlock()
 	n.lookAtOthers(d)
 }
@@ -98,22 +120,25 @@ func (n *naming) lookAtOthers(d *definition) {
 	}
 }
 
-// claim judges a definition that is about to be written, and keeps its names from others until it is.
+// claim judges a definition that is about to be written, and keeps its names from others until it is known what became of that.
 func (n *naming) claim(d *definition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.judgeLocked(d)
-	n.accepted[d.Name] = holder{d.Spec.Group, d.Status.AcceptedNames, versionOfDefinition(d) + 1} // what is written will not be older
+	known := n.accepted[d.Name]
+	if known == nil {
+		known = &holder{group: d.Spec.Group}
+		n.accepted[d.Name] = known
+	}
+	known.claim = &claim{d.Status.AcceptedNames, versionOfDefinition(d)}
 }
 
-// unclaim gives up what was claimed for a definition whose writing failed: it has the names that it had, or is gone.
+// unclaim gives up what was claimed for a definition, because it was not written.
 func (n *naming) unclaim(stored *definition, gone bool) {
 	n.mu.Lock()
-	if known := n.accepted[stored.Name]; known.version == versionOfDefinition(stored)+1 {
-		if gone {
+	if known := n.accepted[stored.Name]; known != nil && known.claim != nil && known.claim.base == versionOfDefinition(stored) {
+		if known.claim = nil; gone && known.version <= versionOfDefinition(stored) {
 			delete(n.accepted, stored.Name)
-		} else {
-			n.accepted[stored.Name] = holder{stored.Spec.Group, stored.Status.AcceptedNames, known.version - 1}
 		}
 	}
 	n.mu.Unlock()
@@ -134,17 +159,23 @@ func (n *naming) takenLocked(d *definition) (resources, kinds map[string]bool) {
 			kinds[used] = true
 		}
 	}
+	used := func(by *names) {
+		resource(by.Plural)
+		resource(by.Singular)
+		for _, short := range by.ShortNames {
+			resource(short)
+		}
+		kind(by.Kind)
+		kind(by.ListKind)
+	}
 	for name, h := range n.accepted {
 		if h.group != d.Spec.Group || name == d.Name {
 			continue
 		}
-		resource(h.names.Plural)
-		resource(h.names.Singular)
-		for _, short := range h.names.ShortNames {
-			resource(short)
+		used(&h.names)
+		if h.claim != nil {
+			used(&h.claim.names)
 		}
-		kind(h.names.Kind)
-		kind(h.names.ListKind)
 	}
 	return resources, kinds
 }
@@ -165,18 +196,26 @@ func (n *naming) settle(ctx context.Context, name string) (again time.Duration, 
 	})
 	if err != nil {
 		gone := apierrors.IsNotFound(err)
-		if before != nil {
+		if before != nil && (gone || apierrors.IsConflict(err) || apierrors.IsInvalid(err)) {
 			n.unclaim(before, gone)
 		}
 		if gone {
 			return 0, nil
 		}
-		return 0, fmt.Errorf("naming %s: %w", name, err)
+		return 0, fmt.Errorf("naming %s: %w", name, err) // what may have been written stays claimed until that is known
 	}
-	if !apiequality.Semantic.DeepEqual(before.Status.AcceptedNames, updated.Status.AcceptedNames) {
+	if givesUp(&before.Status.AcceptedNames, &updated.Status.AcceptedNames) {
 		n.lookAtOthers(updated)
 	}
 	return 0, nil
+}
+
+// givesUp tells whether there is a name before that is none after.
+func givesUp(before, after *names) bool {
+	all := func(n *names) []string {
+		return append([]string{n.Plural, n.Singular, n.Kind, n.ListKind}, n.ShortNames...)
+	}
+	return slices.ContainsFunc(all(before), func(name string) bool { return name != "" && !slices.Contains(all(after), name) })
 }
 
 // judge writes what is to be said of a definition into its status, and tells whether that is other than before.

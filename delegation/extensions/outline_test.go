@@ -64,3 +64,25 @@ func TestAnOutlineIsADefinitionButForItsSchemas(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
+
+// broken is a definition that another program wrote.
+type broken struct{ storedText }
+
+func TestADefinitionThatCannotBeDecodedCanBeDeleted(t *testing.T) {
+	c := newCatalog(nil, nil, &maker{metrics: uncounted{}}, nil)
+	c.note(rival("things", "5", true), false)
+	c.defined["things.example.com"] = c.defined["things.g"]
+	c.take(t.Context(), broken{storedText(`{"spec":{"versions":"x"}}`)}, false)
+	if c.outlineOf("things.example.com") == nil {
+		t.Error("it is not known any more because its new state cannot be read")
+	}
+	c.defined["things.example.com"].Name = "things.example.com"
+	if c.take(t.Context(), broken{storedText(`{"spec":{"versions":"x"}}`)}, true); c.outlineOf("things.example.com") != nil {
+		t.Error("it is deleted, and still known")
+	}
+}
+
+type uncounted struct{}
+
+func (uncounted) Converted(string, string, string, string, time.Duration) {}
+func (uncounted) Forget(string)                                           {}

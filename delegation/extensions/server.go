@@ -93,7 +93,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	docs := newDocuments(config.OpenAPI, config.Version.GitVersion, m.stored)
 	s.discovery = newGroupVersions(config.Discovery, docs)
 	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)
-	s.catalog = newCatalog(s.definitions, resource.Turn, s.resources, m, s.discovery)
+	s.catalog = newCatalog(s.definitions, s.resources, m, s.discovery)
 	s.resources.catchUp = s.catalog.catchUp
 	if err := s.install(); err != nil {
 		return nil, fmt.Errorf("creating the extensions unit: %w", err)
@@ -124,7 +124,12 @@ func (s *Server) install() error {
 		}),
 		s.AddController("start-apiextensions-controllers", func(ctx context.Context, started func()) error {
 			started()
-			return s.lead(ctx)
+			select { // who gives names must know who has which
+			case <-synced:
+				return s.lead(ctx)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}),
 		s.AddPostStartHook("crd-informer-synced", func(ctx context.Context) error {
 			select {

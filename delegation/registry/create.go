@@ -119,9 +119,7 @@ func (s *Store) checkNew(ctx context.Context, obj runtime.Object, m metav1.Objec
 	if strategy.Default != nil {
 		strategy.Default(obj)
 	}
-	if err := s.main.noteCreated(obj, m, w); err != nil {
-		return err
-	}
+	s.main.noteCreated(ctx, obj, m, w)
 	ask := s.request(ctx, Create, "", obj, nil, m, w.createOptions, w.dryRun)
 	if err := s.admitNew(ctx, ask, obj, m); err != nil {
 		return err

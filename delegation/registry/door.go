@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler/rest"
@@ -79,16 +80,19 @@ func (d *door) applier() rest.Applier {
 	return d.fields
 }
 
-// noteCreated notes who has made obj.
-func (d *door) noteCreated(obj runtime.Object, m metav1.Object, w writing) error {
+// noteCreated notes who has made obj. Of one whose fields cannot be told apart, such as the elements of a list without their keys, nothing is
+// noted: what is wrong with it is for validation to say.
+func (d *door) noteCreated(ctx context.Context, obj runtime.Object, m metav1.Object, w writing) {
 	if d.fields == nil {
 		m.SetManagedFields(nil)
-		return nil
+		return
 	}
 	if w.applied {
-		return nil
+		return
 	}
-	return d.fields.created(obj, m, w.manager)
+	if err := d.fields.created(obj, m, w.manager); err != nil {
+		klog.FromContext(ctx).V(2).Info("Who manages the fields of a new object is not noted", "name", m.GetName(), "reason", err)
+	}
 }
 
 // noteUpdated notes who has made obj of old.

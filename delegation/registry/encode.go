@@ -19,9 +19,7 @@ func (s *Store) encode(obj runtime.Object, m metav1.Object) ([]byte, error) {
 	m.SetResourceVersion("")
 	defer m.SetResourceVersion(version)
 	obj.GetObjectKind().SetGroupVersionKind(s.gvk)
-	var body []byte
-	var err error
-	s.inTurn(func() { body, err = json.Marshal(obj) })
+	body, err := json.Marshal(obj)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s %s/%s: %w", s.gr, m.GetNamespace(), m.GetName(), err)
 	}

@@ -86,7 +86,7 @@ func dropDoubleOwners(ctx context.Context, m metav1.Object) {
 func (s *Store) validateNew(ctx context.Context, obj runtime.Object, m metav1.Object) error {
 	problems := apivalidation.ValidateObjectMetaAccessor(m, s.res.Namespaced, s.nameRule(), field.NewPath("metadata"))
 	if s.res.Strategy.Validate != nil {
-		s.inTurn(func() { problems = append(problems, s.res.Strategy.Validate(ctx, obj)...) })
+		problems = append(problems, s.res.Strategy.Validate(ctx, obj)...)
 	}
 	return s.invalid(m.GetName(), problems)
 }

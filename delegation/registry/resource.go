@@ -30,9 +30,6 @@ type Resource struct {
 
 	// Read is storage.ResourceConfig.Read.
 	Read func(json []byte) (shown []byte, rewritten bool)
-	// Turn has work on an object, which takes a processor for long for this resource, done in its turn. While it is done, nothing is waited for.
-	// Nil does it at once.
-	Turn func(work func())
 	// Settle is rest.Resource.Settle.
 	Settle func(obj runtime.Object) (unknown []error, err error)
 

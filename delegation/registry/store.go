@@ -72,15 +72,6 @@ func newStore(cfg Config, res Resource, cache *storage.Cache, codec Codec) *Stor
 	return s
 }
 
-// inTurn does work that may take long.
-func (s *Store) inTurn(work func()) {
-	if s.res.Turn == nil {
-		work()
-		return
-	}
-	s.res.Turn(work)
-}
-
 // Close ends the resource's cache and every watch of it. The objects stay stored.
 func (s *Store) Close() { s.cache.Close() }
 
@@ -102,7 +93,6 @@ func (s *Store) Rest() *rest.Resource {
 		Scheme:       s.cfg.Scheme,
 		Table:        s.res.Table,
 		Settle:       s.res.Settle,
-		Turn:         s.res.Turn,
 		Applier:      s.main.applier(),
 	}
 	if s.res.Status {
@@ -126,7 +116,6 @@ func (s *Store) restOf(name string, store any, d *door) *rest.Resource {
 		Scheme:       s.cfg.Scheme,
 		Table:        s.res.Table,
 		Settle:       s.res.Settle,
-		Turn:         s.res.Turn,
 		Applier:      d.applier(),
 	}
 }
@@ -134,9 +123,7 @@ func (s *Store) restOf(name string, store any, d *door) *rest.Resource {
 // decode makes a typed object of stored bytes.
 func (s *Store) decode(o *storage.Object) (runtime.Object, error) {
 	obj := s.res.New()
-	var err error
-	s.inTurn(func() { err = kjson.UnmarshalCaseSensitivePreserveInts(o.JSON(), obj) })
-	if err != nil {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(o.JSON(), obj); err != nil {
 		return nil, fmt.Errorf("decoding stored %s %s/%s: %w", s.gr, o.Namespace(), o.Name(), err)
 	}
 	obj.GetObjectKind().SetGroupVersionKind(s.gvk)

@@ -185,7 +185,7 @@ func (s *Store) checkUpdate(ctx context.Context, d *door, stored *storage.Object
 	}
 	problems := apivalidation.ValidateObjectMetaAccessorUpdate(m, oldMeta, field.NewPath("metadata"))
 	if d.validate != nil {
-		s.inTurn(func() { problems = append(problems, d.validate(ctx, obj, old)...) })
+		problems = append(problems, d.validate(ctx, obj, old)...)
 	}
 	if err := s.invalid(oldMeta.GetName(), problems); err != nil {
 		return err

@@ -227,6 +227,7 @@ func (c *Cache) replace(objects *tree, revision int64) {
 			return same
 		})
 	}
+	c.writing.clear()
 	if same {
 		c.listed = revision
 		return
@@ -234,7 +235,6 @@ func (c *Cache) replace(objects *tree, revision int64) {
 	c.install(objects, revision)
 	c.ring.reset(revision)
 	c.past.clear()
-	c.writing.clear()
 	c.publish(revision)
 	c.joining, c.live = nil, true
 	c.metrics.Initialized(c.cfg.Group, c.cfg.Resource)

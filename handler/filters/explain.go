@@ -2,9 +2,11 @@ package filters
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/portico-api/portico/handler"
@@ -49,6 +51,25 @@ func Explain(c *Config, r *http.Request) (stations []handler.Station, passed boo
 		tell("authorization", http.StatusText(http.StatusForbidden), cmp.Or(reason, "no rule allows it"))
 	}
 	return stations, false
+}
+
+// ActAs is the user that caller acts as: another of that name and those groups, if caller may impersonate that one, or itself when neither is given.
+func ActAs(ctx context.Context, a authorizer.Authorizer, caller user.Info, name string, groups []string) (user.Info, error) {
+	if name == "" && len(groups) == 0 {
+		return caller, nil
+	}
+	headers := http.Header{impersonateGroup: groups}
+	if name != "" {
+		headers.Set(impersonateUser, name)
+	}
+	wanted, err := wantedIdentity(headers)
+	if err != nil {
+		return nil, err
+	}
+	if err := wanted.authorize(ctx, a, caller); err != nil {
+		return nil, err
+	}
+	return wanted.user(), nil
 }
 
 // describe says in words what is asked for.

@@ -182,14 +182,6 @@ func (e *endpoint) respondObject(w http.ResponseWriter, r *http.Request, status 
 
 // decode reads body into obj, and tells of fields that mean nothing.
 func (e *endpoint) decode(body []byte, f format, obj runtime.Object) (problems []error, err error) {
-	if e.res.Turn == nil {
-		return e.decodeNow(body, f, obj)
-	}
-	e.res.Turn(func() { problems, err = e.decodeNow(body, f, obj) })
-	return problems, err
-}
-
-func (e *endpoint) decodeNow(body []byte, f format, obj runtime.Object) (problems []error, err error) {
 	if e.res.Settle == nil {
 		return e.codec.decode(body, f, e.gvk, obj)
 	}

@@ -40,9 +40,6 @@ type Resource struct {
 	// nothing. An error says that it is no object of its kind.
 	Settle func(obj runtime.Object) (unknown []error, err error)
 
-	// Turn has the decoding of an object, which takes a processor for long for this resource, done in its turn. Nil does it at once.
-	Turn func(work func())
-
 	Subresources []*Resource
 }
 
