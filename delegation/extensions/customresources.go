@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/portico-api/portico/handler"
@@ -113,7 +114,21 @@ func (c *customResources) Explain(r *http.Request) []handler.Station {
 	case !s.isFor(&req.Info):
 		return passed("CustomResourceDefinition " + resource.String() + " is for objects of another scope")
 	}
+	if sub := req.Info.Subresource; sub != "" && !hasSubresource(version(s.definition, req.Info.APIVersion), sub) {
+		return []handler.Station{{Name: name, Decision: http.StatusText(http.StatusNotFound), Why: "CustomResourceDefinition " + s.definition.Name + " declares no subresource " + sub}}
+	}
 	return []handler.Station{{Name: name, Decision: "answers", Why: "CustomResourceDefinition " + s.definition.Name + " serves " + req.Info.APIVersion}}
+}
+
+func hasSubresource(v *apiextensionsv1.CustomResourceDefinitionVersion, name string) bool {
+	switch declared := v.Subresources; {
+	case declared == nil:
+		return false
+	case name == "status":
+		return declared.Status != nil
+	default:
+		return name == "scale" && declared.Scale != nil
+	}
 }
 
 // isFor tells whether a request is one for the resource: another version, or a namespace where there is none, is not. Across

@@ -193,7 +193,7 @@ func (s *served) admit(ctx context.Context, req *handler.Request) error {
 func (s *served) terminating() bool { return isTrue(s.definition, apiextensionsv1.Terminating) }
 
 func refuseCreate(d *definition) error {
-	return apierrors.NewForbidden(apiextensionsv1.Resource(d.Spec.Names.Plural), "", errors.New("create not allowed while custom resource definition is terminating"))
+	return apierrors.NewForbidden(resourceOf(d), "", errors.New("create not allowed while custom resource definition is terminating"))
 }
 
 // deprecation is what clients of a version are warned of; empty for one that is not deprecated.

@@ -28,6 +28,7 @@ func TestTraceTellsWhoServesAPath(t *testing.T) {
 		{"/api/v1/namespaces/default/configmaps", []string{"list", "resource configmaps, version v1, namespace default", "allowed", "kube-aggregator director", "APIService v1.", "it is local", "kube-apiserver router", "answers", "/configmaps"}, 200},
 		{"/apis/stable.example.com/v1/crontabs", []string{"kube-apiserver mux", "next delegate", "custom resources", "answers", "CustomResourceDefinition crontabs.stable.example.com serves v1"}, 200},
 		{"/apis/stable.example.com/v1/nothings", []string{"custom resources", "no CustomResourceDefinition nothings.stable.example.com is established", "end of the chain", "Not Found"}, 404},
+		{"/apis/stable.example.com/v1/namespaces/default/crontabs/a/scale", []string{"custom resources", "Not Found", "declares no subresource scale"}, 404},
 		{flunders, []string{"APIService v1alpha1.wardle.example.com", "proxy", "backend", backend}, 200},
 		{flunders + "?watch=true", []string{"watch", "limits", "none", "backend", backend}, 0},
 		{"--verb create " + flunders, []string{"create", "writes", "allowed", "backend"}, 0},
