@@ -63,6 +63,14 @@ func errInvalidUpgrade() apierrors.APIStatus {
 	return apierrors.NewServiceUnavailable(messageInvalidUpgrade)
 }
 
+// bodyError says why a request's body could not be read: that is the client's doing.
+func bodyError(err error) apierrors.APIStatus {
+	if isTooLarge(err) {
+		return apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
+	return apierrors.NewBadRequest("reading the request's body: " + err.Error())
+}
+
 // pickError says why there is no endpoint. The reason of an unresolvable service stands in the
 // APIService's condition; the client of the API is only told that it is not there.
 func pickError(err error) apierrors.APIStatus {
