@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -139,8 +140,15 @@ func (a *Answer) parse(head []byte) error {
 			return err
 		}
 	}
+	if a.lengths > 1 { // the same length, so once is enough
+		first := slices.IndexFunc(a.Header, isLength)
+		rest := slices.DeleteFunc(a.Header[first+1:], isLength)
+		a.Header = a.Header[:first+1+len(rest)]
+	}
 	return nil
 }
+
+func isLength(f Field) bool { return f.Name == "Content-Length" }
 
 // parseStatusLine reads "HTTP/1.1 200 OK". Nobody needs the words after the number.
 func (a *Answer) parseStatusLine(line string) error {

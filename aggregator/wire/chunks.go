@@ -19,6 +19,11 @@ const (
 // anybody, so a longer one serves only to hide something.
 const maxSizeLine = 256
 
+// maxTrailer bounds the trailer.
+const maxTrailer = 64 << 10
+
+var errTrailerTooLong = errors.New("the backend's answer has an over-long trailer")
+
 var errSizeLineTooLong = errors.New("the backend's answer has an over-long line before a chunk")
 
 // nextOfChunks returns the data of all chunks at hand, moved together in the buffer.
@@ -30,8 +35,8 @@ func (c *Conn) nextOfChunks() ([]byte, error) {
 		}
 		if c.start == c.end {
 			c.adapt()
-		} else if c.end == len(c.buf) && len(c.buf) >= maxHead {
-			return nil, errHeadTooLong // a trailer, for nothing else fills a buffer
+		} else if c.body.chunk == atTrailer && c.end-c.start > maxTrailer {
+			return nil, errTrailerTooLong
 		}
 		if err := c.fill(); err != nil {
 			return nil, unexpected(err)
@@ -159,11 +164,12 @@ func (c *Conn) takeTrailer() (done bool, err error) {
 		}
 		size = at + 4
 	}
-	text := string(have[:size])
+	if size > 2 {
+		if c.answer.Trailer, err = parseFields(c.answer.Trailer, string(have[:size])); err != nil {
+			return false, err
+		}
+	}
 	c.start += size
 	c.body.kind = bodyDone
-	if size > 2 {
-		c.answer.Trailer, err = parseFields(c.answer.Trailer, text)
-	}
-	return true, err
+	return true, nil
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxHead bounds what a backend can make this process hold for one head, and for one trailer.
+// maxHead bounds what a backend can make this process hold for one head.
 const maxHead = 1 << 20
 
 // Dialer makes connections.
