@@ -86,6 +86,7 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 		CABundle:              s.Spec.CABundle,
 		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
 		ClientCertificate:     rs.cfg.ProxyClientCert,
+		Observer:              observer{rs.cfg.BackendMetrics, s.Name},
 	}, rs.resolver)
 
 	gv := groupVersionOf(s)

@@ -23,7 +23,7 @@ func newEndpointSet(f facts, t *Transport, former *endpointSet) *endpointSet {
 	for _, address := range addresses {
 		e, ok := known[address]
 		if !ok {
-			e = newEndpoint(address, t)
+			e = newEndpoint(address, t, t.cfg.Observer.Meet(address))
 			if len(known) > 0 {
 				e.health.since.Store(t.clock())
 			}
@@ -31,9 +31,8 @@ func newEndpointSet(f facts, t *Transport, former *endpointSet) *endpointSet {
 		delete(known, address)
 		s.endpoints = append(s.endpoints, e)
 	}
-	for address, e := range known {
+	for _, e := range known {
 		e.retire()
-		t.cfg.Observer.Forget(address)
 	}
 	return s
 }

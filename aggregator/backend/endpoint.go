@@ -40,15 +40,21 @@ type lease struct {
 	safe        bool // the request may be sent again elsewhere
 }
 
-func newEndpoint(address string, owner *Transport) *Endpoint {
+func newEndpoint(address string, owner *Transport, witness Witness) *Endpoint {
 	host, _, _ := net.SplitHostPort(address)
 	return &Endpoint{
 		address: address,
 		named:   net.ParseIP(host) == nil,
 		owner:   owner,
-		witness: owner.cfg.Observer.Meet(address),
+		witness: witness,
 		busy:    map[*wire.Conn]lease{},
 	}
+}
+
+// asGone makes an endpoint one that keeps no connection.
+func (e *Endpoint) asGone() *Endpoint {
+	e.gone = true
+	return e
 }
 
 // Address is the host:port of the endpoint.
@@ -206,6 +212,7 @@ func (e *Endpoint) retire() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.gone = true
+	e.witness.Forget()
 	if e.reaper != nil {
 		e.reaper.Stop()
 		e.reaper = nil

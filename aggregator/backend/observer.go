@@ -4,10 +4,8 @@ import "time"
 
 // Observer is told what becomes of the endpoints of one service.
 type Observer interface {
-	// Meet returns who is told of an endpoint.
+	// Meet returns who is told of an endpoint, until it is gone.
 	Meet(address string) Witness
-	// Forget ends what is told of an endpoint that is gone.
-	Forget(address string)
 }
 
 // Witness is told of one endpoint.
@@ -16,6 +14,8 @@ type Witness interface {
 	Answered(code int, took time.Duration)
 	// Count tells that there is more or less of something.
 	Count(what Quantity, difference int)
+	// Forget tells that it is gone. More may be told of it, by requests that are still on their way.
+	Forget()
 }
 
 // Quantity is what a Witness counts.
@@ -34,6 +34,6 @@ const (
 type nobody struct{}
 
 func (nobody) Meet(string) Witness         { return nobody{} }
-func (nobody) Forget(string)               {}
 func (nobody) Answered(int, time.Duration) {}
 func (nobody) Count(Quantity, int)         {}
+func (nobody) Forget()                     {}

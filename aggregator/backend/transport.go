@@ -218,9 +218,7 @@ func (t *Transport) at(address string) *Endpoint {
 			return e
 		}
 	}
-	e := newEndpoint(address, t)
-	e.gone, e.witness = true, nobody{}
-	return e
+	return newEndpoint(address, t, nobody{}).asGone()
 }
 
 // Close closes idle connections now and those in use when they fall idle. Requests that are on
@@ -232,7 +230,6 @@ func (t *Transport) Close() {
 	if set := t.set.Load(); set != nil {
 		for _, e := range set.endpoints {
 			e.retire()
-			t.cfg.Observer.Forget(e.address)
 		}
 	}
 	t.mu.Unlock()
