@@ -43,6 +43,13 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.metrics.ProxyTerminated(verbOf(r), rt.gv.Group, rt.gv.Version, http.StatusServiceUnavailable)
 		handler.WriteError(w, r, errUnavailable())
 	default:
+		ctx, span := handler.StartSpan(r.Context(), "proxy")
+		if span.Recording() {
+			span.Set("apiservice", rt.name)
+			handler.InjectTrace(ctx, r.Header) // the backend's span is a part of this one
+			r = r.WithContext(ctx)
+			defer span.End(nil)
+		}
 		remote.requests.ServeHTTP(w, r)
 	}
 }

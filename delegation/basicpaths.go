@@ -23,6 +23,11 @@ func (s *GenericAPIServer) installBasicPaths() error {
 		p.UnlistedHandle("/index.html", index)
 		p.Handle("/metrics", s.config.Metrics.Handler())
 		p.Handle("/metrics/slis", s.config.Metrics.SLIHandler())
+		p.Handle("/statusz", s.statuszPage())
+		p.UnlistedHandle(ChainPath, http.HandlerFunc(s.serveChain))
+		if s.config.Flags != nil {
+			p.Handle("/flagz", flagzPage(s.config.Flags))
+		}
 		if s.config.EnableProfiling {
 			installProfiling(p)
 		}

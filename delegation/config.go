@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -68,6 +69,11 @@ type Config struct {
 	SkipOpenAPIInstallation bool
 	// EnableProfiling adds /debug/pprof and /debug/flags/v.
 	EnableProfiling bool
+
+	// Tracer makes spans of requests; nil makes none.
+	Tracer trace.Tracer
+	// Flags are what /flagz shows; without them it is not there.
+	Flags map[string]string
 
 	Metrics   *metrics.Metrics
 	Version   version.Info

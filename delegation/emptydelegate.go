@@ -32,7 +32,11 @@ func (notFound) Explain(*http.Request) []handler.Station {
 }
 
 func (notFound) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if req, ok := handler.RequestFrom(r.Context()); ok && req.MuxIncomplete {
+	req, ok := handler.RequestFrom(r.Context())
+	if ok {
+		req.Unit = "" // it has passed them all
+	}
+	if ok && req.MuxIncomplete {
 		err := apierrors.NewServiceUnavailable("the server has not finished starting, this path may still appear")
 		err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: muxIncompleteRetryAfter}
 		handler.WriteError(w, r, err)

@@ -22,6 +22,7 @@ type GenericAPIServer struct {
 	config        Config
 	delegate      DelegationTarget
 	delegatePaths func() []string
+	inherited     inherited
 	created       time.Time
 	muxCompleted  atomic.Bool
 	groups        *groupIndex
@@ -52,7 +53,7 @@ func (s *GenericAPIServer) Contributions() Contributions {
 	defer s.mu.Unlock()
 	s.seal("belongs to the unit in front of it already")
 	c := s.contributions
-	c.ListedPaths = s.ListedPaths
+	c.ListedPaths, c.Units = s.ListedPaths, s.Units
 	return c
 }
 
@@ -81,6 +82,7 @@ func (s *GenericAPIServer) takeOver(c Contributions) {
 	s.contributions.Destroy = slices.Clone(c.Destroy)
 	s.contributions.HealthChecks.takeOver(c.HealthChecks)
 	s.delegatePaths = c.ListedPaths
+	s.inherited = inherited{c.Units, len(c.PostStartHooks), c.HealthChecks.Readyz}
 }
 
 func (s *GenericAPIServer) seal(why string) {

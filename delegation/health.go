@@ -36,6 +36,13 @@ func (s *GenericAPIServer) AddHealthChecks(checks ...HealthCheck) error {
 	})
 }
 
+// AddLivezChecks adds checks to /healthz and /livez: what only a restart would cure.
+func (s *GenericAPIServer) AddLivezChecks(checks ...HealthCheck) error {
+	return s.addChecks(checks, func(c HealthCheck, to *HealthChecks) error {
+		return errors.Join(add(&to.Healthz, c), add(&to.Livez, c))
+	})
+}
+
 // AddReadyzChecks adds checks to /readyz only: what makes a server useless for now, and what a
 // restart would not cure.
 func (s *GenericAPIServer) AddReadyzChecks(checks ...HealthCheck) error {

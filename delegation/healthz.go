@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"k8s.io/klog/v2"
 
@@ -22,6 +23,28 @@ type healthEndpoint struct {
 	name     string
 	checks   []HealthCheck
 	observer *metrics.Health
+
+	// told is what the log was told last: which checks fail, or that there are none; nil before all checks have passed once.
+	told atomic.Pointer[string]
+}
+
+// tell tells the log when something has changed since a server that was all right: why is for the log only, and a probe asks every
+// few seconds. What is not there yet at the start, and what goes on, is for who wants to know more.
+func (e *healthEndpoint) tell(r *http.Request, failures []string) {
+	log, now := klog.FromContext(r.Context()), namesOf(failures)
+	before := e.told.Load()
+	switch {
+	case before == nil && now == "":
+		e.told.CompareAndSwap(nil, &now)
+	case before != nil && *before != now && e.told.CompareAndSwap(before, &now):
+		if now == "" {
+			log.Info("Health checks pass again", "endpoint", e.name, "failed", *before)
+			return
+		}
+		log.Info("Health check failed", "endpoint", e.name, "failures", failures)
+	case now != "":
+		log.V(2).Info("Health check failed", "endpoint", e.name, "failures", failures)
+	}
 }
 
 // install adds the endpoint and a path for each of its checks to mux.
@@ -46,8 +69,10 @@ func singleCheck(c HealthCheck) http.Handler {
 func (e *healthEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	report, failures := e.run(r, query["exclude"])
+	if len(query["exclude"]) == 0 {
+		e.tell(r, failures)
+	}
 	if len(failures) > 0 {
-		klog.FromContext(r.Context()).V(2).Info("Health check failed", "endpoint", e.name, "failures", failures)
 		http.Error(w, fmt.Sprintf("%s%s check failed", report, e.name), http.StatusInternalServerError)
 		return
 	}
@@ -87,6 +112,15 @@ func (e *healthEndpoint) run(r *http.Request, excluded []string) (report []byte,
 		fmt.Fprintf(&out, "warn: some health checks cannot be excluded: no matches for %s\n", quoted(unmatched))
 	}
 	return out.Bytes(), failures
+}
+
+// namesOf are the checks that fail, without the reasons: those may be worded anew each time.
+func namesOf(failures []string) string {
+	names := make([]string, len(failures))
+	for i, f := range failures {
+		names[i], _, _ = strings.Cut(f, ": ")
+	}
+	return strings.Join(names, ", ")
 }
 
 func without(names []string, name string) []string {

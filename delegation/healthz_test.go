@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
 
 	"github.com/portico-api/portico/delegation"
 )
@@ -130,4 +134,26 @@ func TestHealthCheckFailsWhenNothingAnswersInTime(t *testing.T) {
 			t.Errorf("check of a store that hangs: got %v, want %v", err, context.DeadlineExceeded)
 		}
 	})
+}
+
+func TestTheLogTellsOnceWhyAServerIsIllThatWasWell(t *testing.T) {
+	var ill error = errors.New("not started yet")
+	unit := newUnit(t, openConfig(), "front", delegation.NewEmptyDelegate())
+	if err := unit.AddHealthChecks(delegation.HealthCheck{Name: "disk", Check: func(context.Context) error { return ill }}); err != nil {
+		t.Fatal(err)
+	}
+	unit.PrepareRun()
+	logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true), ktesting.Verbosity(0)))
+	ask := func() {
+		r := httptest.NewRequest(http.MethodGet, "/readyz", nil)
+		unit.Handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(klog.NewContext(r.Context(), logger)))
+	}
+	for _, state := range []error{ill, ill, nil, nil, errors.New("full at 17:00"), errors.New("full at 17:01"), nil} {
+		ill = state
+		ask()
+	}
+	logged := logger.GetSink().(ktesting.Underlier).GetBuffer().String()
+	if strings.Count(logged, "\n") != 2 || !strings.Contains(logged, `failures=["disk: full at 17:00"]`) || !strings.Contains(logged, `Health checks pass again endpoint="readyz" failed="disk"`) {
+		t.Errorf("the log tells %s, want once why and once that it is over", logged)
+	}
 }

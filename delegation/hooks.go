@@ -7,6 +7,9 @@ import (
 	"sync"
 )
 
+// hookCheckPrefix begins the names of the checks of hooks.
+const hookCheckPrefix = "poststarthook/"
+
 // PostStartHook is started once the chain listens. The chain is healthy when all hooks are done,
 // and ends when one of them fails.
 type PostStartHook struct {
@@ -82,15 +85,22 @@ func (s *GenericAPIServer) AddPreShutdownHook(name string, run func(ctx context.
 
 func (h *PostStartHook) healthCheck() HealthCheck {
 	return HealthCheck{
-		Name: "poststarthook/" + h.Name,
+		Name: hookCheckPrefix + h.Name,
 		Check: func(context.Context) error {
-			select {
-			case <-h.done:
-				return nil
-			default:
+			if !h.isDone() {
 				return errors.New("not finished")
 			}
+			return nil
 		},
+	}
+}
+
+func (h *PostStartHook) isDone() bool {
+	select {
+	case <-h.done:
+		return true
+	default:
+		return false
 	}
 }
 

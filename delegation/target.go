@@ -25,6 +25,8 @@ type Contributions struct {
 	MuxCompleteSignals []MuxCompleteSignal
 	// ListedPaths are what GET / shows; nil lists nothing.
 	ListedPaths func() []string
+	// Units tells of the units that contribute; nil tells of none.
+	Units func() []UnitStatus
 	// Destroy is called after the last request, outermost unit first.
 	Destroy []func() error
 }

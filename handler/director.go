@@ -28,11 +28,21 @@ func (d *director) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		klog.FromContext(r.Context()).Info("Request is satisfied by "+by, "unit", d.name, "method", r.Method, "path", r.URL.Path)
 	}
+	rq, ok := RequestFrom(r.Context())
+	if ok {
+		rq.Unit = d.name // the last one that it comes to
+		if rq.Tracer != nil {
+			ctx, span := StartSpan(r.Context(), "director")
+			span.Set("unit", d.name)
+			defer span.End(nil)
+			r = r.WithContext(ctx)
+		}
+	}
 	if claim == nil {
 		d.mux.ServeHTTP(w, r)
 		return
 	}
-	if rq, ok := RequestFrom(r.Context()); ok {
+	if ok {
 		rq.claim = claim // spares the router the look-up
 	}
 	d.container.Dispatch(w, r)

@@ -2,8 +2,10 @@ package handler
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
@@ -30,10 +32,28 @@ type Request struct {
 	// an invention of the client. The director sets it; who routes by a table of its own may set it too.
 	Routed bool
 
+	// Tracer makes the parts of the request's span; nil when it is not traced. TraceID is by what the trace is found.
+	Tracer  trace.Tracer
+	TraceID string
+	// Unit is the name of the unit that the request has come to: in the end of the one that answers it, and empty when none
+	// does. Directors set it.
+	Unit string
+
+	waited    atomic.Int64 // nanoseconds
 	warnings  warnings
 	selectors selectors
 	// claim is the web service that the director found, for the router of the same unit.
 	claim *serviceRoutes
+}
+
+// Waited is how long the request has waited for others that this server is not to be judged by, such as webhooks.
+func (r *Request) Waited() time.Duration { return time.Duration(r.waited.Load()) }
+
+// AddWait adds to what the request of ctx, if there is one, has waited for others.
+func AddWait(ctx context.Context, d time.Duration) {
+	if r, ok := RequestFrom(ctx); ok {
+		r.waited.Add(int64(d))
+	}
 }
 
 type requestKey struct{}

@@ -99,8 +99,17 @@ func (a *Admission) Controller(name, typ, operation string, rejected bool, d tim
 	}
 }
 
-// maxWebhookCode bounds what a webhook may make of the series.
-const maxWebhookCode = 600
+// webhookCode is the label of a code that a webhook gives. It may be any number, and must not make as many series.
+func webhookCode(code int) string {
+	const unanswered, most = 0, 600
+	if code == unanswered {
+		return "0"
+	}
+	if code < 0 || code >= most {
+		return strconv.Itoa(most)
+	}
+	return codeLabel(code)
+}
 
 // Webhook observes one call.
 func (a *Admission) Webhook(name, typ, operation string, rejected bool, code int, d time.Duration) {
@@ -108,7 +117,7 @@ func (a *Admission) Webhook(name, typ, operation string, rejected bool, code int
 		return
 	}
 	outcome := strconv.FormatBool(rejected)
-	a.requests.WithLabelValues(name, typ, operation, strconv.Itoa(min(code, maxWebhookCode)), outcome).Inc()
+	a.requests.WithLabelValues(name, typ, operation, webhookCode(code), outcome).Inc()
 	a.webhooks.WithLabelValues(name, typ, operation, outcome).Observe(d.Seconds())
 }
 
@@ -116,7 +125,7 @@ func (a *Admission) Webhook(name, typ, operation string, rejected bool, code int
 // "calling_webhook_error" or "apiserver_internal_error".
 func (a *Admission) WebhookRejected(name, typ, operation, problem string, code int) {
 	if a != nil {
-		a.rejections.WithLabelValues(name, typ, operation, problem, strconv.Itoa(min(code, maxWebhookCode))).Inc()
+		a.rejections.WithLabelValues(name, typ, operation, problem, webhookCode(code)).Inc()
 	}
 }
 

@@ -26,6 +26,7 @@ type Authentication struct {
 	attempts     map[Result]prometheus.Counter
 	durations    map[Result]prometheus.Observer
 	certificates prometheus.Histogram
+	tokens       tokenCache
 }
 
 func newAuthentication(r prometheus.Registerer) *Authentication {
@@ -38,6 +39,7 @@ func newAuthentication(r prometheus.Registerer) *Authentication {
 	}
 	a.other, a.email = a.users.WithLabelValues("other"), a.users.WithLabelValues("email_id")
 	a.system = newBound(strings.Clone, func(name string) prometheus.Counter { return a.users.WithLabelValues(name) })
+	a.tokens = newTokenCache(r)
 	attempts := counters(r, "authentication_attempts", "[ALPHA] Attempts to authenticate, by result.", "result")
 	durations := histograms(r, "authentication_duration_seconds", "[ALPHA] How long authentication took, by result.", decisionBuckets, "result")
 	for _, result := range []Result{Success, Failure, Error} {

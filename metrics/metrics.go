@@ -22,6 +22,9 @@ type Metrics struct {
 	Admission      *Admission
 	Extensions     *Extensions
 	Health         *Health
+	Workqueues     *Workqueues
+	Units          *Units
+	Certificates   *Certificates
 
 	registry *prometheus.Registry
 	slis     *prometheus.Registry
@@ -46,6 +49,9 @@ func New() *Metrics {
 	m.Authorization = newAuthorization(registry)
 	m.Admission = newAdmission(registry)
 	m.Extensions = newExtensions(registry)
+	m.Units = newUnits(registry)
+	m.Certificates = newCertificates(registry)
+	m.Workqueues = newWorkqueues(registry)
 	m.Health = newHealth(slis)
 	registerStartTime(slis)
 	return m

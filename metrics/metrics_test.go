@@ -53,9 +53,22 @@ func observe(m *metrics.Metrics) {
 	m.Authentication.Observe(metrics.Success, time.Microsecond)
 	m.Authentication.User("system:apiserver")
 	m.Authentication.CertificateExpiration(time.Hour)
+	m.Authentication.TokenCache(true, nil, 0)
+	m.Authentication.TokenCache(false, errors.New("no"), time.Millisecond)
 	m.Authorization.Observe(metrics.Allowed, time.Microsecond)
 	m.Authorization.Decided("RBAC", "rbac", metrics.Allowed)
 	m.Health.Observe("etcd", "readyz", true)
+	m.Requests.WatchList("", "v1", "configmaps", metrics.ClusterScope, time.Second)
+	m.Requests.Impersonation(metrics.Denied, time.Microsecond)
+	m.Storage.Listed("", "configmaps", 5, 3)
+	m.Units.Answered("core", 200)
+	m.Certificates.Show("serving", func() time.Time { return time.Unix(1e9, 0) })
+	m.Admission.Step("admit", "CREATE", false, time.Millisecond)
+	m.Admission.Webhook("w", "admit", "CREATE", true, 200, time.Millisecond)
+	if m.Workqueues != nil {
+		m.Workqueues.NewDepthMetric("q").Inc()
+		m.Workqueues.NewLatencyMetric("q").Observe(1)
+	}
 }
 
 func TestMetricsOfTheContractAreThere(t *testing.T) {
@@ -85,6 +98,17 @@ func TestMetricsOfTheContractAreThere(t *testing.T) {
 		`authenticated_user_requests{username="system:apiserver"} 1`,
 		`authorization_attempts_total{result="allowed"} 1`,
 		`apiserver_client_certificate_expiration_seconds_bucket{le="3600"} 1`,
+		`apiserver_watch_list_duration_seconds_bucket{group="",resource="configmaps",scope="cluster",version="v1",le="0.05"} 0`,
+		`apiserver_impersonation_attempts_total{decision="denied",mode="legacy"} 1`,
+		`apiserver_storage_list_fetched_objects_total{group="",resource="configmaps"} 5`,
+		`apiserver_storage_list_returned_objects_total{group="",resource="configmaps"} 3`,
+		`authentication_token_cache_request_total{status="hit"} 1`,
+		`authentication_token_cache_fetch_total{status="error"} 1`,
+		`authentication_token_cache_request_duration_seconds_count{status="miss"} 1`,
+		`portico_unit_requests_total{code="200",unit="core"} 1`,
+		`portico_certificate_expiration_timestamp_seconds{certificate="serving"} 1e+09`,
+		`workqueue_depth{name="q"} 1`,
+		`workqueue_queue_duration_seconds_sum{name="q"} 1`,
 		`kubernetes_build_info{`,
 		`go_goroutines `, `process_cpu_seconds_total `, `process_start_time_seconds `, `process_resident_memory_bytes `,
 	} {
@@ -128,7 +152,7 @@ func TestMetricsPassTheLinterButForInheritedNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Alerts and dashboards know these names; they stay.
-	inherited := map[string]bool{"authenticated_user_requests": true, "authentication_attempts": true, "apiserver_storage_objects": true}
+	inherited := map[string]bool{"authenticated_user_requests": true, "authentication_attempts": true, "apiserver_storage_objects": true, "apiserver_admission_step_admission_duration_seconds_summary": true}
 	for _, p := range problems {
 		if !inherited[p.Metric] {
 			t.Error(problem(p))
@@ -194,6 +218,17 @@ func TestUserNamesAreBounded(t *testing.T) {
 	}
 }
 
+func TestCodesOfWebhooksAreBounded(t *testing.T) {
+	m := metrics.New()
+	for code := -5000; code < 5000; code++ {
+		m.Admission.Webhook("w", "admit", "CREATE", true, code, 0)
+	}
+	// 0 for one that was not reached, 500 codes of HTTP, one for those below, and one for those above.
+	if got := strings.Count(get(t, m.Handler(), "/metrics"), "apiserver_admission_webhook_request_total{"); got > 503 {
+		t.Errorf("a webhook that invents codes has %d series", got)
+	}
+}
+
 func TestForgottenAPIServicesDisappear(t *testing.T) {
 	m := metrics.New()
 	m.Aggregator.SetUnavailable("v1.g", "FailedDiscoveryCheck", true)
@@ -241,21 +276,4 @@ func get(t *testing.T, h http.Handler, path string) string {
 		t.Fatalf("GET %s = %d %s", path, w.Code, w.Body)
 	}
 	return w.Body.String()
-}
-
-func BenchmarkDone(b *testing.B) {
-	m := metrics.New()
-	call := metrics.Call{Verb: metrics.Get, Scope: metrics.ResourceScope, Group: "g", Version: "v1", Resource: "things", Known: true}
-	b.ReportAllocs()
-	for b.Loop() {
-		m.Requests.Done(call, metrics.Outcome{Code: 200, Took: time.Millisecond, Size: 1500})
-	}
-}
-
-func BenchmarkObserveRequest(b *testing.B) {
-	m := metrics.New()
-	b.ReportAllocs()
-	for b.Loop() {
-		m.Storage.ObserveRequest("get", "g", "things", time.Millisecond, nil)
-	}
 }

@@ -1,6 +1,11 @@
 package metrics
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Filter observes how long a request spent in the named filter. Names are constants of the program.
 func (m *Requests) Filter(name string, took time.Duration) {
@@ -51,4 +56,56 @@ func (m *Requests) Leave(kind InFlightKind) {
 	if m != nil {
 		m.inFlight[kind].leave()
 	}
+}
+
+type watchList struct {
+	watchKey
+	scope Scope
+}
+
+func newWatchLists(r prometheus.Registerer) *bound[watchList, prometheus.Observer] {
+	v := histograms(r, "apiserver_watch_list_duration_seconds", "[ALPHA] Time from the arrival of a watch that asks for the initial events to the bookmark that ends them.", latencyBuckets[2:], "group", "version", "resource", "scope")
+	return newBound(
+		func(k watchList) watchList {
+			k.group, k.version, k.resource = strings.Clone(k.group), strings.Clone(k.version), strings.Clone(k.resource)
+			return k
+		},
+		func(k watchList) prometheus.Observer {
+			return v.WithLabelValues(k.group, k.version, k.resource, k.scope.String())
+		})
+}
+
+// WatchList observes how long a watch took to send the state that there was. Call it only for resources that are served here.
+func (m *Requests) WatchList(group, version, resource string, scope Scope, took time.Duration) {
+	if m != nil {
+		m.initial.get(watchList{watchKey{group, version, resource}, scope}).Observe(took.Seconds())
+	}
+}
+
+type impersonation struct{ mode, decision string }
+
+type actingInstruments struct {
+	attempts prometheus.Counter
+	duration prometheus.Observer
+}
+
+func newImpersonations(r prometheus.Registerer) *bound[impersonation, actingInstruments] {
+	attempts := counters(r, "apiserver_impersonation_attempts_total", "[ALPHA] Requests of users that wanted to act as another, by mode and decision.", "mode", "decision")
+	duration := histograms(r, "apiserver_impersonation_attempts_duration_seconds", "[ALPHA] How long deciding on an impersonation took, by mode and decision.", decisionBuckets, "mode", "decision")
+	return newBound(
+		func(k impersonation) impersonation { return k }, // words of this program
+		func(k impersonation) actingInstruments {
+			return actingInstruments{attempts.WithLabelValues(k.mode, k.decision), duration.WithLabelValues(k.mode, k.decision)}
+		})
+}
+
+// Impersonation counts a request of a user that wanted to act as another. There is one mode here, "legacy": that of the
+// verb impersonate.
+func (m *Requests) Impersonation(decision Decision, took time.Duration) {
+	if m == nil {
+		return
+	}
+	i := m.acting.get(impersonation{"legacy", string(decision)})
+	i.attempts.Inc()
+	i.duration.Observe(took.Seconds())
 }

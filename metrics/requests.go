@@ -40,6 +40,8 @@ type Requests struct {
 	filters  *bound[string, prometheus.Observer]
 	postTime *bound[postTimeout, prometheus.Counter]
 	fields   *bound[string, prometheus.Observer]
+	initial  *bound[watchList, prometheus.Observer]
+	acting   *bound[impersonation, actingInstruments]
 
 	inFlight       [2]inFlight
 	handshakeError prometheus.Counter
@@ -123,6 +125,7 @@ func newRequests(r prometheus.Registerer) *Requests {
 	fields := histograms(r, "field_validation_request_duration_seconds", "[ALPHA] Time that requests took, by field validation.", latencyBuckets[2:], "field_validation")
 	m.fields = newBound(strings.Clone, func(mode string) prometheus.Observer { return fields.WithLabelValues(mode) })
 
+	m.initial, m.acting = newWatchLists(r), newImpersonations(r)
 	for kind := range m.inFlight {
 		m.inFlight[kind].register(r, InFlightKind(kind))
 	}
@@ -185,6 +188,8 @@ type Outcome struct {
 	Size  int64         // bytes of the answer's body
 	Body  int64         // bytes of the request's body as declared; negative when unknown
 	Added time.Duration // of Took, what webhooks and queues account for
+	// TraceID is of the trace that was recorded of it, if one was: an exemplar of its latency.
+	TraceID string
 }
 
 // Done counts a request that has ended.
@@ -194,7 +199,7 @@ func (m *Requests) Done(c Call, o Outcome) {
 	}
 	i := m.instruments(c)
 	i.codes.get(o.Code).Inc()
-	i.duration.Observe(o.Took.Seconds())
+	observe(i.duration, o.Took, o.TraceID)
 	if i.sli != nil {
 		i.sli.Observe((o.Took - o.Added).Seconds())
 	}
@@ -204,6 +209,15 @@ func (m *Requests) Done(c Call, o Outcome) {
 	if i.body != nil && o.Body >= 0 {
 		i.body.Observe(float64(o.Body))
 	}
+}
+
+// observe is Observe, with an exemplar of which there is a trace.
+func observe(in prometheus.Observer, d time.Duration, traceID string) {
+	if e, ok := in.(prometheus.ExemplarObserver); ok && traceID != "" {
+		e.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": traceID})
+		return
+	}
+	in.Observe(d.Seconds())
 }
 
 // LongRunning counts a watch or stream as open until the function it returns is called.

@@ -37,6 +37,7 @@ type cacheInstruments struct {
 	initialized                         prometheus.Counter
 	terminated, decodeErrors            prometheus.Counter
 	fresh, stale                        prometheus.Counter
+	lists                               listInstruments
 	revision, capacity                  prometheus.Gauge
 	objects, deprecatedObjects, bytes   prometheus.Gauge
 	wait                                prometheus.Observer
@@ -54,6 +55,7 @@ func newStorage(r prometheus.Registerer) *Storage {
 		received   = counters(r, "apiserver_storage_events_received_total", "[ALPHA] Changes that the store has reported.", "group", "resource")
 		decode     = counters(r, "apiserver_storage_decode_errors_total", "[ALPHA] Stored objects that could not be decoded.", "group", "resource")
 
+		listed        = newStorageLists(r)
 		cacheReceived = counters(r, "apiserver_watch_cache_events_received_total", "[ALPHA] Changes that entered the cache.", "group", "resource")
 		dispatched    = counters(r, "apiserver_watch_cache_events_dispatched_total", "[ALPHA] Changes that the cache has made visible to its watchers.", "group", "resource")
 		initialized   = counters(r, "apiserver_watch_cache_initializations_total", "[ALPHA] Times a cache was filled from the store.", "group", "resource")
@@ -89,6 +91,7 @@ func newStorage(r prometheus.Registerer) *Storage {
 				dispatched:        dispatched.WithLabelValues(g, res),
 				initialized:       initialized.WithLabelValues(g, res),
 				terminated:        terminated.WithLabelValues(g, res),
+				lists:             listed(g, res),
 				decodeErrors:      decode.WithLabelValues(g, res),
 				fresh:             consistent.WithLabelValues(g, res, "true", "false"),
 				stale:             consistent.WithLabelValues(g, res, "false", "false"),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 )
@@ -15,7 +16,7 @@ func NewAPIServerCommand() *cobra.Command {
 		SilenceErrors: true, // main prints it
 		Version:       gitVersion(),
 	}
-	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand(), newRegisterCommand(), newUnregisterCommand(), newTraceCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand(), newRegisterCommand(), newUnregisterCommand(), newStatusCommand(), newTraceCommand(), newVersionCommand())
 	root.SetFlagErrorFunc(pointToHelp)
 	return root
 }
@@ -41,6 +42,8 @@ credential, except for the health checks and the version.`,
 				return err
 			}
 			haveProcessors()
+			useLogFormat(o.logFormat, os.Stderr)
+			o.given = given(cmd.Flags())
 			return run(cmd.Context(), &o, cmd.OutOrStdout())
 		},
 	}

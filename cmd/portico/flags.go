@@ -31,7 +31,7 @@ func (o *options) flagGroups() []flagGroup {
 		{"Extension API servers", o.addBackendFlags},
 		{"Limits", o.addLimitFlags},
 		{"Start and end", o.addLifeFlags},
-		{"Logs and profiles", o.addLogFlags},
+		{"Logs, traces and profiles", o.addLogFlags},
 	}
 }
 
@@ -49,6 +49,13 @@ func addGroups(command *cobra.Command, groups []flagGroup) {
 		_, err := fmt.Fprintf(c.OutOrStderr(), "Usage:\n  %s\n%s", c.UseLine(), help.String())
 		return err
 	})
+}
+
+// given returns every flag with its value. None holds a secret: those are in files, and the flags name the files.
+func given(flags *pflag.FlagSet) map[string]string {
+	values := map[string]string{}
+	flags.VisitAll(func(f *pflag.Flag) { values[f.Name] = f.Value.String() })
+	return values
 }
 
 func (o *options) addDataFlags(flags *pflag.FlagSet) {
@@ -116,5 +123,7 @@ func (o *options) addLogFlags(flags *pflag.FlagSet) {
 		f.Usage = kept.usage
 		flags.AddGoFlag(f)
 	}
-	flags.BoolVar(&o.profiling, "profiling", true, "Serve /debug/pprof to administrators.")
+	flags.StringVar(&o.logFormat, "logging-format", logText, "Form of the log on standard error: text, or json with an object on each line.")
+	flags.StringVar(&o.tracingConfigFile, "tracing-config-file", "", "File with a TracingConfiguration of apiserver.config.k8s.io: where to send traces, and of how many requests.")
+	flags.BoolVar(&o.profiling, "profiling", true, "Serve /debug/pprof, and /debug/flags/v which sets --v while it runs, to administrators.")
 }

@@ -88,6 +88,28 @@ func (c *frontClient) delete(ctx context.Context, path string) error {
 // maxTold bounds what is read of an answer.
 const maxTold = 32 << 20
 
+// fetch reads a page that is not of the API. The error of an answer that is one is a *refusal.
+func (c *frontClient) fetch(ctx context.Context, path, accept string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", accept)
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxTold))
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, &refusal{apierrors.NewGenericServerResponse(response.StatusCode, http.MethodGet, schema.GroupResource{}, "", "", 0, true), string(body)}
+	}
+	return body, nil
+}
+
 func (c *frontClient) do(ctx context.Context, verb, path, media string, body []byte, into any) error {
 	request, err := http.NewRequestWithContext(ctx, verb, c.url+path, bytes.NewReader(body))
 	if err != nil {

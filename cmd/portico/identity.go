@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/klog/v2"
 
+	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/serving"
 	"github.com/portico-api/portico/serving/pki"
@@ -122,6 +124,19 @@ func (id *identity) renewed(ctx context.Context, url string) {
 	if _, err := id.writeKubeconfig(url); err != nil {
 		klog.FromContext(ctx).Error(err, "Writing the administrator's kubeconfig with a renewed certificate")
 	}
+}
+
+// healthChecks are about what a restart would make anew. A certificate that was given is not: an alert tells of that.
+func (id *identity) healthChecks() []delegation.HealthCheck {
+	if id.opts.tlsCertFile != "" {
+		return nil
+	}
+	return []delegation.HealthCheck{{Name: "loopback-serving-certificate", Check: func(context.Context) error {
+		if end := id.serving.Current().Leaf.NotAfter; time.Now().After(end) {
+			return fmt.Errorf("the serving certificate expired on %s", end.Format(time.DateOnly))
+		}
+		return nil
+	}}}
 }
 
 // tell has everybody who asked for it look at what has changed.

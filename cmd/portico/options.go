@@ -56,6 +56,10 @@ type options struct {
 	shutdownWatchGrace          time.Duration
 	livezGrace                  time.Duration
 	profiling                   bool
+	logFormat                   string
+	tracingConfigFile           string
+
+	given map[string]string // every flag with its value, for /flagz
 }
 
 // defaultDataDir is where everything is kept unless --data-dir says otherwise.
@@ -100,7 +104,7 @@ func (o *options) validate() error {
 	if err := o.store.validate(); err != nil {
 		return err
 	}
-	for _, validate := range []func() error{o.tokens.validate, o.signing.validate, o.validateExternalHostname} {
+	for _, validate := range []func() error{o.tokens.validate, o.signing.validate, o.validateExternalHostname, o.validateLogs} {
 		if err := validate(); err != nil {
 			return err
 		}

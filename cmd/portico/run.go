@@ -19,6 +19,7 @@ import (
 
 	"github.com/portico-api/portico/aggregator"
 	"github.com/portico-api/portico/delegation"
+	"github.com/portico-api/portico/delegation/controller"
 	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/delegation/storage"
 	"github.com/portico-api/portico/handler"
@@ -54,7 +55,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	running, err := front.PrepareRun().NonBlockingRun(ctx)
+	running, err := front.PrepareRun().NonBlockingRun(controller.WithInstruments(ctx, m.Workqueues))
 	if err != nil {
 		return err
 	}
@@ -72,12 +73,13 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err != nil {
 		return nil, nil, err
 	}
+	id.show(m.Certificates)
 	rbac := authorization.NewRBAC()
 	authorizer, err := newAuthorizer(o, rbac, m)
 	if err != nil {
 		return nil, nil, err
 	}
-	accounts, err := o.tokens.newAccounts(id.pki.ServiceAccount.KeyFile, externalAddress(o, listener))
+	accounts, err := o.tokens.newAccounts(id.pki.ServiceAccount.KeyFile, externalAddress(o, listener), m.Authentication)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,6 +91,11 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 		return nil, nil, err
 	}
 	generic.Authorizer = authorizer
+	traces, err := newTracing(ctx, o.tracingConfigFile, listener.Addr().String())
+	if err != nil {
+		return nil, nil, err
+	}
+	generic.Tracer = traces.tracer()
 	signs, err := o.signing.authority(id)
 	if err != nil {
 		return nil, nil, err
@@ -116,7 +123,10 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 			return nil, nil, err
 		}
 	}
-	return front, id, finish(front.GenericAPIServer, &o.store, store, id, localURL(listener))
+	if err := finish(front.GenericAPIServer, &o.store, store, id, localURL(listener)); err != nil {
+		return nil, nil, err
+	}
+	return front, id, front.AddDestroyFunc("traces", traces.close)
 }
 
 // hostName tells replicas on different machines apart.
@@ -156,6 +166,7 @@ func newGenericConfig(o *options, id *identity, a *accounts, listener net.Listen
 	generic.EnableProfiling = o.profiling
 	generic.LongRunning = isLongRunning
 	generic.Version = versionInfo()
+	generic.Flags = o.given
 	return generic, nil
 }
 
@@ -262,6 +273,7 @@ func finish(front *delegation.GenericAPIServer, o *storeOptions, store *storage.
 	})
 	return errors.Join(
 		o.healthChecks(front, store),
+		front.AddLivezChecks(id.healthChecks()...),
 		front.AddController("certificate-reload", func(ctx context.Context, started func()) error {
 			started()
 			return id.run(ctx, url)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/portico-api/portico/delegation/core"
 	"github.com/portico-api/portico/handler/authentication/serviceaccount"
+	"github.com/portico-api/portico/metrics"
 )
 
 // tokenOptions are the flags about tokens of service accounts.
@@ -75,7 +76,7 @@ type accounts struct {
 }
 
 // newAccounts reads the keys. madeKey signs unless a flag names another one, and address is where others reach this server.
-func (o *tokenOptions) newAccounts(madeKey, address string) (*accounts, error) {
+func (o *tokenOptions) newAccounts(madeKey, address string, m *metrics.Authentication) (*accounts, error) {
 	issuer, err := serviceaccount.NewIssuer(o.issuers[0], or(o.signingKey, madeKey))
 	if err != nil {
 		return nil, fmt.Errorf("--service-account-signing-key-file: %w", err)
@@ -101,7 +102,7 @@ func (o *tokenOptions) newAccounts(madeKey, address string) (*accounts, error) {
 		tokens: &core.Tokens{
 			Issuer: issuer, Audiences: audiences, MaxLifetime: o.maxLifetime, Extend: o.extend, Documents: documents,
 		},
-		verifier: serviceaccount.NewVerifier(serviceaccount.Config{Issuers: o.issuers, Keys: keys, Audiences: audiences, Objects: objects}),
+		verifier: serviceaccount.NewVerifier(serviceaccount.Config{Issuers: o.issuers, Keys: keys, Audiences: audiences, Objects: objects, Metrics: m}),
 		objects:  objects,
 	}, nil
 }

@@ -37,7 +37,10 @@ const (
 )
 
 // call asks w about a write in one form. The error is a *failure, a *refusal or a Status.
-func (w *webhook) call(ctx context.Context, rv *review, form int) (*admissionv1.AdmissionResponse, error) {
+func (w *webhook) call(ctx context.Context, rv *review, form int) (said *admissionv1.AdmissionResponse, err error) {
+	ctx, span := handler.StartSpan(ctx, "webhook")
+	span.Set("webhook", w.name)
+	defer func() { span.End(err) }()
 	if rv.DryRun && !w.dryRun {
 		return nil, webhookerrors.NewDryRunUnsupportedErr(w.name)
 	}
@@ -55,7 +58,7 @@ func (w *webhook) call(ctx context.Context, rv *review, form int) (*admissionv1.
 	if err != nil {
 		return nil, &failure{w.name, fmt.Errorf("failed to call webhook: %w", err), codeOf(err)}
 	}
-	said, err := answer(body, w, uid)
+	said, err = answer(body, w, uid)
 	if err != nil {
 		return nil, &failure{w.name, fmt.Errorf("received invalid webhook response: %w", err), codeUnanswered}
 	}

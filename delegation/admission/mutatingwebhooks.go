@@ -12,6 +12,7 @@ import (
 	auditapi "k8s.io/apiserver/pkg/apis/audit"
 	"k8s.io/apiserver/pkg/audit"
 
+	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/rest"
 )
 
@@ -27,8 +28,9 @@ func (m *mutation) askWebhooks(ctx context.Context, h *hooks) (changed bool, err
 		}
 		begin := time.Now()
 		patched, err := m.askWebhook(ctx, w, form, i)
-		failed := err != nil
-		if err = w.settle(ctx, m.review, err, time.Since(begin)); err != nil {
+		failed, took := err != nil, time.Since(begin)
+		handler.AddWait(ctx, took)
+		if err = w.settle(ctx, m.review, err, took); err != nil {
 			return changed, err
 		}
 		if failed {

@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/audit"
+
+	"github.com/portico-api/portico/handler"
 )
 
 // validateWebhooks asks all webhooks that are about a write at once. The refusal of the first in order is the answer.
@@ -42,6 +44,7 @@ func (h *hooks) validateWebhooks(ctx context.Context, rv *review) error {
 			audit.AddAuditAnnotation(ctx, fmt.Sprintf("failed-open.validating.webhook.admission.k8s.io/round_0_index_%d", i), w.name)
 		}
 	}
+	begin := time.Now()
 	var all sync.WaitGroup
 	for i := 1; i < len(asked); i++ {
 		all.Go(func() { ask(i) })
@@ -50,6 +53,9 @@ func (h *hooks) validateWebhooks(ctx context.Context, rv *review) error {
 		ask(0)
 	}
 	all.Wait()
+	if len(asked) > 0 {
+		handler.AddWait(ctx, time.Since(begin)) // for the slowest: they ran side by side
+	}
 	for _, err := range errs {
 		if err != nil {
 			return err

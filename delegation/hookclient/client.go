@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -165,6 +166,7 @@ func (c *Client) Post(ctx context.Context, question []byte, timeout time.Duratio
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json, */*")
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(request.Header)) // if the request that asks is traced
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, err

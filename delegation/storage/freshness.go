@@ -74,7 +74,9 @@ func (c *Cache) fresh(ctx context.Context, read Read) error {
 		return nil
 	}
 	start := time.Now()
+	ctx, end := c.startSpan(ctx, "wait until fresh")
 	err = c.reach(ctx, revision)
+	end(err)
 	c.metrics.ConsistentRead(c.cfg.Group, c.cfg.Resource, time.Since(start), err == nil)
 	return err
 }

@@ -26,7 +26,7 @@ func nextPage(objects, bytes int) int64 {
 func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tree, at int64, err error) {
 	objects = new(tree)
 	end := clientv3.GetPrefixRangeEnd(c.prefix)
-	from, page := c.prefix, int64(firstPage)
+	from, page, fetched := c.prefix, int64(firstPage), 0
 	for {
 		start := time.Now()
 		resp, err := s.engine.client().Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(revision))
@@ -38,6 +38,7 @@ func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tr
 			revision = resp.Header.Revision // the following pages are of the same state
 		}
 		bytes := 0
+		fetched += len(resp.Kvs)
 		for _, kv := range resp.Kvs {
 			bytes += len(kv.Value)
 			key, namespace, ok := c.split(kv.Key)
@@ -52,6 +53,7 @@ func (s *Store) list(ctx context.Context, c *Cache, revision int64) (objects *tr
 			objects.Set(key, o)
 		}
 		if !resp.More || len(resp.Kvs) == 0 {
+			s.cfg.Metrics.Listed(c.cfg.Group, c.cfg.Resource, fetched, objects.Len())
 			return objects, revision, nil
 		}
 		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"

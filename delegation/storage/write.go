@@ -124,9 +124,11 @@ func (w write) commit(ctx context.Context, guard clientv3.Cmp, op clientv3.Op, o
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	s := w.cache.store
+	ctx, end := w.cache.startSpan(ctx, w.operation)
 	start := time.Now()
 	resp, err := s.engine.client().Txn(ctx).If(guard).Then(op).Else(otherwise...).Commit()
 	s.cfg.Metrics.ObserveRequest(w.operation, w.cache.cfg.Group, w.cache.cfg.Resource, time.Since(start), err)
+	end(err)
 	if err != nil {
 		return nil, explain(ctx, w.operation+" "+w.path, err)
 	}

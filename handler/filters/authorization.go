@@ -18,7 +18,9 @@ func withAuthorization(a authorizer.Authorizer, m *metrics.Metrics) filter {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rq := requestOf(r)
 			start := time.Now()
-			decision, reason, err := a.Authorize(r.Context(), rq)
+			ctx, span := handler.StartSpan(r.Context(), "authorization")
+			decision, reason, err := a.Authorize(ctx, rq)
+			span.End(err)
 			took := time.Since(start)
 			m.Requests.Filter("authorization", took)
 			// An authorizer may stumble over one of its rules and still find one that allows.

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -38,11 +39,25 @@ func BenchmarkChain(b *testing.B) {
 		w.Header()["Content-Type"] = jsonType
 		w.Write(body)
 	})
-	h := filters.DefaultBuildHandlerChain(director, &filters.Config{
-		Authenticator: everyone(&user.DefaultInfo{Name: "someone", Groups: []string{"system:authenticated"}}),
-		Authorizer:    everything,
-		Metrics:       metrics.New(),
-	})
+	_, never := tracer(0)
+	_, always := tracer(1)
+	for name, how := range map[string]struct {
+		m      *metrics.Metrics
+		tracer trace.Tracer
+	}{"unmeasured": {}, "measured": {metrics.New(), nil}, "rarely traced": {metrics.New(), never}, "traced": {metrics.New(), always}} {
+		b.Run(name, func(b *testing.B) {
+			benchmarkChain(b, director, &filters.Config{
+				Authenticator: everyone(&user.DefaultInfo{Name: "someone", Groups: []string{"system:authenticated"}}),
+				Authorizer:    everything,
+				Metrics:       how.m,
+				Tracer:        how.tracer,
+			})
+		})
+	}
+}
+
+func benchmarkChain(b *testing.B, director http.Handler, c *filters.Config) {
+	h := filters.DefaultBuildHandlerChain(director, c)
 	r := httptest.NewRequest(http.MethodGet, "/api/v1/namespaces/default/configmaps/one", nil)
 	for name, value := range map[string]string{"Accept": "application/json", "User-Agent": "kubectl/v1.36", "Accept-Encoding": "gzip", "Authorization": "Bearer x"} {
 		r.Header.Set(name, value)

@@ -25,7 +25,8 @@ func list(c *Config) []filter {
 		withDeadline(c.RequestTimeout),             // counts from the arrival
 		withTimeout(c.Metrics),                     // enforces the deadline; below it, writes may be refused
 		withAuthentication(c),                      // everything below may trust the user
-		withImpersonation(c.Authorizer),            // limits and authorization are for the impersonated user
+		withTracing(c.Tracer),                      // who asks decides whether to believe what the client says of a trace
+		withImpersonation(c.Authorizer, c.Metrics), // limits and authorization are for the impersonated user
 		withMaxInFlight(c),                         // after authentication: system:masters pass a full server
 		withAuthorization(c.Authorizer, c.Metrics), // last: the director sees permitted requests only
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
@@ -33,6 +34,8 @@ type Config struct {
 	MaxMutatingRequestsInFlight int
 	// WaitGroup counts the requests that a shutdown waits for; nil counts none.
 	WaitGroup WaitGroup
+	// Tracer makes spans of requests; nil makes none.
+	Tracer trace.Tracer
 	// Metrics may be nil.
 	Metrics *metrics.Metrics
 }

@@ -16,7 +16,8 @@ import (
 type requestContext struct {
 	parent   context.Context
 	request  *handler.Request
-	deadline time.Time // zero for none; set before the context leaves the filters
+	deadline time.Time       // zero for none; set before the context leaves the filters
+	traced   context.Context // holds the span, and nothing else; nil when the request is not traced. Set before the context leaves the filters
 
 	real     atomic.Pointer[realContext] // nil until Done was asked for
 	mu       sync.Mutex                  // held to make it
@@ -99,11 +100,22 @@ func (c *requestContext) Err() error {
 // Value implements context.Context. The context package finds the real context through it, and so cancels what is
 // derived from this one without a goroutine.
 func (c *requestContext) Value(key any) any {
+	if c.traced != nil {
+		if v := c.traced.Value(key); v != nil {
+			return v
+		}
+	}
 	if real := c.real.Load(); real != nil {
 		return real.Value(key)
 	}
 	return c.parent.Value(key)
 }
+
+// nowhere is a context that has nothing, for one that is only asked for its values.
+type nowhere struct{ context.Context }
+
+// Value implements context.Context.
+func (nowhere) Value(any) any { return nil }
 
 // finish ends the context with its request.
 func (c *requestContext) finish() {

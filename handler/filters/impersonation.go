@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/handler"
+	"github.com/portico-api/portico/metrics"
 )
 
 const (
@@ -25,18 +27,26 @@ const (
 
 // withImpersonation lets a user act as another whom it may impersonate (contract 2.4). Everything below sees the
 // other user only.
-func withImpersonation(a authorizer.Authorizer) filter {
+func withImpersonation(a authorizer.Authorizer, m *metrics.Metrics) filter {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !impersonates(r.Header) {
 				next.ServeHTTP(w, r)
 				return
 			}
-			rq := requestOf(r)
+			rq, start := requestOf(r), time.Now()
+			ctx, span := handler.StartSpan(r.Context(), "impersonation")
 			wanted, err := wantedIdentity(r.Header)
 			if err == nil {
-				err = wanted.authorize(r.Context(), a, rq.User)
+				err = wanted.authorize(ctx, a, rq.User)
 			}
+			span.End(err)
+			decision, took := metrics.Allowed, time.Since(start)
+			if err != nil {
+				decision = metrics.Denied
+			}
+			m.Requests.Filter("impersonation", took)
+			m.Requests.Impersonation(decision, took)
 			if err != nil {
 				handler.WriteError(w, r, err)
 				return

@@ -50,7 +50,8 @@ func count(m *metrics.Metrics, r *http.Request, rq *handler.Request, rw *respons
 		code = http.StatusInternalServerError // what the panic will be answered with
 	}
 	c, took := callOf(r, rq, code), time.Since(rq.ReceivedAt)
-	m.Requests.Done(c, metrics.Outcome{Code: code, Took: took, Size: rw.size, Body: r.ContentLength})
+	m.Requests.Done(c, metrics.Outcome{Code: code, Took: took, Size: rw.size, Body: r.ContentLength, Added: rq.Waited(), TraceID: rq.TraceID})
+	m.Units.Answered(rq.Unit, code)
 	if mode, ok := handler.QueryValue(r.URL.RawQuery, "fieldValidation"); ok && !rq.IsReadOnly() {
 		m.Requests.FieldValidation(mode, took)
 	}

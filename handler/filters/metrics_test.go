@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -98,6 +99,56 @@ func TestWritesAreCountedByFieldValidation(t *testing.T) {
 	for mode, want := range map[string]float64{"Strict": 2, "Warn": 1, "invalid": 1} {
 		if got := value(t, c.Metrics, "field_validation_request_duration_seconds", "field_validation", mode); got != want {
 			t.Errorf("field_validation_request_duration_seconds for %s = %v, want %v", mode, got, want)
+		}
+	}
+}
+
+func TestTheObjectiveLeavesOutWhatOthersTook(t *testing.T) {
+	c := config()
+	waits := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.AddWait(r.Context(), time.Hour) // more than the whole request takes: what is left is in the lowest bucket
+		w.WriteHeader(http.StatusOK)
+	})
+	ask(t, waits, c, "GET", "/api/v1/nodes/a")
+	families, err := c.Metrics.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "apiserver_request_sli_duration_seconds" {
+			continue
+		}
+		if h := f.Metric[0].GetHistogram(); h.GetSampleCount() != 1 || h.GetSampleSum() > -3500 {
+			t.Errorf("apiserver_request_sli_duration_seconds has %d requests of together %vs, want 1 an hour less than it took", h.GetSampleCount(), h.GetSampleSum())
+		}
+		return
+	}
+	t.Error("apiserver_request_sli_duration_seconds is not there")
+}
+
+func TestImpersonationsAreCounted(t *testing.T) {
+	c := config()
+	ask(t, ok, c, "GET", "/api/v1/nodes/a", "Impersonate-User", "jane")
+	ask(t, ok, c, "GET", "/api/v1/nodes/a", "Impersonate-Group", "nobody's")
+	for decision, want := range map[string]float64{"allowed": 1, "denied": 1} {
+		if got := value(t, c.Metrics, "apiserver_impersonation_attempts_total", "decision", decision, "mode", "legacy"); got != want {
+			t.Errorf("apiserver_impersonation_attempts_total of those %s = %v, want %v", decision, got, want)
+		}
+	}
+}
+
+func TestTheUnitThatAnsweredIsCounted(t *testing.T) {
+	c := config()
+	behind := handler.NewAPIServerHandler("behind", nil, http.NotFoundHandler())
+	behind.NonGoRestfulMux.Handle("/behind", ok)
+	front := handler.NewAPIServerHandler("front", nil, behind.Director)
+	front.NonGoRestfulMux.Handle("/front", ok)
+	for _, path := range []string{"/front", "/behind", "/behind"} {
+		ask(t, front.Director, c, "GET", path)
+	}
+	for unit, want := range map[string]float64{"front": 1, "behind": 2} {
+		if got := value(t, c.Metrics, "portico_unit_requests_total", "unit", unit, "code", "200"); got != want {
+			t.Errorf("portico_unit_requests_total of %s = %v, want %v", unit, got, want)
 		}
 	}
 }

@@ -10,11 +10,12 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/portico-api/portico/handler"
+	"github.com/portico-api/portico/metrics"
 )
 
 // Config is what the verbs of one unit share. Its zero value is usable.
 type Config struct {
-	// Metrics observes watch events; nil observes nothing.
+	// Metrics observes watches; nil observes nothing.
 	Metrics WatchMetrics
 	// MinRequestTimeout bounds the life of a watch that names none: between once and twice of it.
 	// Default 30 minutes.
@@ -28,9 +29,10 @@ type Config struct {
 	Authorizer authorizer.Authorizer
 }
 
-// WatchMetrics observes the events that watchers are sent.
+// WatchMetrics observes the events that watchers are sent, and how long the initial ones take.
 type WatchMetrics interface {
 	WatchEvents(group, version, resource string) func(size int)
+	WatchList(group, version, resource string, scope metrics.Scope, took time.Duration)
 }
 
 // Install adds the routes of resources and their subresources to ws, whose root is prefix

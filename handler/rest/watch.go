@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/klog/v2"
+
+	"github.com/portico-api/portico/metrics"
 )
 
 // watch streams the changes of a collection until its time is over, the client goes or the server
@@ -32,6 +34,9 @@ func (e *endpoint) watch(w http.ResponseWriter, r *http.Request, at target, quer
 		return err
 	}
 	frames := frameEncoder{endpoint: e, encoding: enc}
+	if send := opts.SendInitialEvents; send != nil && *send {
+		frames.initial = scopeOf(at)
+	}
 	if enc.shape == shapeTable {
 		if frames.include, err = includeObject(r); err != nil {
 			return err
@@ -118,7 +123,7 @@ const maxWatch = 1000 * time.Hour
 
 // stream writes events as they come and flushes whenever there are no more at hand.
 func (e *endpoint) stream(ctx context.Context, sink frameSink, changes Watch, frames *frameEncoder) {
-	var sent func(size int) // counts; asked for once there is something to count
+	seen := e.observe(ctx, frames)
 	for {
 		events, err := changes.Next()
 		if err != nil {
@@ -140,23 +145,12 @@ func (e *endpoint) stream(ctx context.Context, sink frameSink, changes Watch, fr
 			if err := sink.WriteFrame(frame); err != nil {
 				return
 			}
-			if sent == nil {
-				sent = e.watchEvents()
-			}
-			sent(len(frame))
+			seen(&events[i], len(frame))
 		}
 		if err := sink.Flush(); err != nil {
 			return
 		}
 	}
-}
-
-// watchEvents returns what counts the events that are sent.
-func (e *endpoint) watchEvents() func(size int) {
-	if e.cfg.Metrics == nil {
-		return func(int) {}
-	}
-	return e.cfg.Metrics.WatchEvents(e.gvr.Group, e.gvr.Version, e.gvr.Resource)
 }
 
 // frameEncoder writes one watch's events in the form that was agreed on. In JSON and the resource's own
@@ -166,6 +160,7 @@ type frameEncoder struct {
 	encoding encoding
 	include  metav1.IncludeObjectPolicy
 
+	initial     metrics.Scope // of the watch, when it begins with the state that there is; else NoScope
 	columnsSent bool
 	scratch     []byte
 	object      []byte // of a protobuf frame

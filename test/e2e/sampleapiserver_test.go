@@ -19,7 +19,7 @@ type sampleAPIServer struct {
 
 // startSampleAPIServer starts it against the front door with the identity in kubeconfig, and waits
 // until it is ready.
-func startSampleAPIServer(t *testing.T, kubeconfig string) *sampleAPIServer {
+func startSampleAPIServer(t *testing.T, kubeconfig string, args ...string) *sampleAPIServer {
 	t.Helper()
 	etcd := startEtcd(t)
 	s := &sampleAPIServer{port: freePort(t)}
@@ -28,6 +28,7 @@ func startSampleAPIServer(t *testing.T, kubeconfig string) *sampleAPIServer {
 		"--etcd-servers", etcd, "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(s.port),
 		"--cert-dir", t.TempDir(),
 	}
+	s.args = append(s.args, args...)
 	s.start(t)
 	return s
 }
