@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/portico-api/portico/aggregator/wire"
@@ -65,31 +66,49 @@ func (p *passage) try(e Endpoint, buffer *[]byte, try int, former Endpoint) (aga
 	forget := context.AfterFunc(p.ctx, conn.Interrupt)
 	answer, err := p.send(conn, buffer)
 	if err != nil {
-		forget()
-		blamed := p.upload.end(p) == nil && p.ctx.Err() == nil
+		release(conn, forget)
+		failure := reachError(p.ctx, err)
+		gone := p.ctx.Err() != nil // to end the upload of an HTTP/1.1 client ends the context
+		blamed := p.upload.end(p) == nil && !gone
 		e.Done(conn, false, blamed)
 		if blamed && p.safe && p.upload == nil && try < maxTries && p.h.cfg.Backend.MayRetry() {
 			return true
 		}
-		p.failSending(err)
+		p.failSending(failure, gone)
 		return false
 	}
 	e.Answered(answer.Status, time.Since(begun))
 	result := p.relay(conn, answer, forget)
-	forget()
-	_ = p.upload.end(p) // what it could not read does not matter any more
-	e.Done(conn, true, result == backendBroke && p.ctx.Err() == nil)
+	release(conn, forget)
+	gone := p.ctx.Err() != nil
+	unread := p.upload.end(p)
+	e.Done(conn, true, result == backendBroke && !gone && unread == nil)
 	p.conclude(result)
 	return false
 }
 
-// failSending tells the client why there is no answer.
-func (p *passage) failSending(err error) {
-	if p.upload != nil && p.upload.readErr != nil {
-		p.h.fail(p.w, p.r, bodyError(p.upload.readErr))
-		return
+// release ends the watching of the client. An interruption that has begun already must not hit the next request on the connection.
+func release(conn *wire.Conn, forget func() bool) {
+	if !forget() {
+		conn.Interrupt()
 	}
-	p.h.fail(p.w, p.r, reachError(p.ctx, err))
+}
+
+// failSending tells the client why there is no answer.
+func (p *passage) failSending(failure apierrors.APIStatus, gone bool) {
+	if p.upload != nil {
+		if p.upload.readErr != nil {
+			failure = bodyError(p.upload.readErr)
+		}
+		if !p.upload.whole && p.r.ProtoMajor == 1 {
+			p.w.Header()["Connection"] = []string{"close"} // what the client still sends is no request
+		}
+		if !gone {
+			p.h.answer(p.w, p.r, failure)
+			return
+		}
+	}
+	p.h.fail(p.w, p.r, failure)
 }
 
 // send puts the request on conn and reads the head of the answer.
@@ -150,6 +169,9 @@ func (p *passage) interim(answer *wire.Answer) {
 		return
 	}
 	ours := p.w.Header()
+	if !p.r.ProtoAtLeast(1, 1) {
+		return // it would take this for the answer
+	}
 	kept := ours.Clone()
 	clear(ours)
 	for _, f := range answer.Header {

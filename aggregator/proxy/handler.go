@@ -90,9 +90,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, errIdentity())
 		return
 	}
+	if !isMethod(r.Method) {
+		h.fail(w, r, errMethod())
+		return
+	}
 	ctx, cancel := h.lifetime(r)
 	defer cancel()
-	p := passage{h: h, w: w, r: r, ctx: ctx, who: who, protocol: upgradeProtocol(r), safe: isSafe(r.Method)}
+	p := passage{h: h, w: w, r: r, ctx: ctx, who: who, protocol: upgradeProtocol(r)}
+	// A GET that asks for another protocol may be a command that is run.
+	p.safe = isSafe(r.Method) && p.protocol == ""
 	p.run()
 }
 

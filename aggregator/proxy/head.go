@@ -50,6 +50,17 @@ func (p *passage) appendHead(head []byte, address string) []byte {
 	return head
 }
 
+// isMethod tells whether s can begin the line that a request begins with. net/http's server of HTTP/2 takes methods with blanks, which would be
+// read as a method and another path.
+func isMethod(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if !isToken(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // isReplaced tells the headers of a client that pass on in a form of our own.
 func isReplaced(name string) bool {
 	switch name {

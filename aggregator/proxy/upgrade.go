@@ -25,7 +25,24 @@ func upgradeProtocol(r *http.Request) string {
 	if !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") {
 		return ""
 	}
-	return r.Header.Get("Upgrade")
+	protocol := r.Header.Get("Upgrade")
+	if isHTTP(protocol) {
+		return ""
+	}
+	return protocol
+}
+
+// isHTTP tells whether a list of protocols has one over which requests are sent. The client would speak to the backend
+// itself and could call itself whoever it likes.
+func isHTTP(protocols string) bool {
+	for protocol := range strings.SplitSeq(protocols, ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+		switch strings.ToLower(name) {
+		case "h2", "h2c", "h3", "http", "tls":
+			return true
+		}
+	}
+	return false
 }
 
 // relayUpgrade joins the two connections when the backend agrees to another protocol.

@@ -24,6 +24,7 @@ type upload struct {
 	conn    *wire.Conn
 	body    io.ReadCloser
 	chunked bool
+	left    int64 // of what the head has promised, if it is not chunked
 	copies  *copies
 
 	want chan struct{} // closed when the backend wants the body; nil if it need not say so
@@ -41,6 +42,7 @@ func (p *passage) startUpload(conn *wire.Conn, expects bool) {
 		conn:    conn,
 		body:    p.r.Body,
 		chunked: p.r.ContentLength < 0,
+		left:    p.r.ContentLength,
 		copies:  &p.h.copies,
 		quit:    make(chan struct{}),
 		done:    make(chan struct{}),
@@ -93,6 +95,9 @@ func (u *upload) run() {
 	for {
 		n, err := u.body.Read(buffer[chunkRoom : len(buffer)-chunkRoom])
 		last := err == io.EOF
+		if u.left -= int64(n); !u.chunked && (u.left < 0 || last && u.left > 0) {
+			n, last, err = 0, false, errOtherLength
+		}
 		if werr := u.write(buffer, n, last); werr != nil {
 			return // the answer, or that there is none, says more
 		}
@@ -101,12 +106,19 @@ func (u *upload) run() {
 			return
 		}
 		if err != nil {
-			u.readErr = err
 			u.conn.Interrupt() // the backend must not take what it has for all
+			select {
+			case <-u.quit: // it was us who ended the reading
+			default:
+				u.readErr = err
+			}
 			return
 		}
 	}
 }
+
+// errOtherLength keeps the backend from reading the next request as a part of this one, or the other way round.
+var errOtherLength = errors.New("the body is not as long as its header says")
 
 // write sends n bytes of the buffer, and the end of the body after the last of them.
 func (u *upload) write(buffer *[copyBuffer]byte, n int, last bool) error {
@@ -153,6 +165,7 @@ func (u *upload) settle(p *passage) {
 }
 
 // end makes sure that nothing is sent any more, and that nobody reads the client's body. It returns why that could not be read, if it could not.
+// A backend that has not got all of the body may wait for the rest: what came next on the connection would be taken for it.
 func (u *upload) end(p *passage) error {
 	if u == nil {
 		return nil
@@ -169,6 +182,9 @@ func (u *upload) end(p *passage) error {
 			_ = u.body.Close()
 		}
 		<-u.done
+	}
+	if !u.whole {
+		u.conn.Interrupt()
 	}
 	return u.readErr
 }

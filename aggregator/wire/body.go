@@ -41,6 +41,9 @@ func (b *body) begin(a *Answer, method string) error {
 		}
 	case a.Status == http.StatusNoContent, a.Status == http.StatusNotModified:
 		*b = body{kind: bodyDone}
+		if a.codings > 0 || a.Status == http.StatusNoContent && a.length > 0 {
+			a.close = true // a server that announces a body here may send one, which would be read as the next answer
+		}
 	case a.codings > 0:
 		*b = body{kind: bodyChunked}
 		a.Length = -1

@@ -16,7 +16,7 @@ func RoundTrip(c *Conn, r *http.Request, done func(err error)) (*http.Response, 
 	stop := context.AfterFunc(r.Context(), c.Interrupt)
 	answer, err := c.exchange(r)
 	if err != nil {
-		stop()
+		c.release(stop)
 		if cause := context.Cause(r.Context()); cause != nil {
 			err = cause
 		}
@@ -38,6 +38,13 @@ func RoundTrip(c *Conn, r *http.Request, done func(err error)) (*http.Response, 
 	}
 	response.Body = &responseBody{conn: c, ctx: r.Context(), stop: stop, done: done}
 	return response, nil
+}
+
+// release ends the watching of a context. An interruption that has begun already must not hit the next request.
+func (c *Conn) release(stop func() bool) {
+	if !stop() {
+		c.Interrupt()
+	}
 }
 
 func (c *Conn) exchange(r *http.Request) (*Answer, error) {
@@ -113,7 +120,7 @@ func (b *responseBody) finish() {
 	if cause := context.Cause(b.ctx); cause != nil && err != nil {
 		b.err, err = cause, cause
 	}
-	b.stop()
+	b.conn.release(b.stop)
 	b.done(err)
 }
 

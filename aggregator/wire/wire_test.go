@@ -96,6 +96,8 @@ var good = []struct {
 	{"a body to HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", 200, 4, "", "", false},
 	{"none to HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", 200, 4, "", "", true},
 	{"204", "DELETE", "HTTP/1.1 204 No Content\r\n\r\n", 204, 0, "", "", true},
+	{"204 with the length of what must not be sent", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n", 204, 0, "", "", false},
+	{"304 with chunks that must not be sent", "GET", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304, 0, "", "", false},
 	{"304 with the length of what is not sent", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n", 304, 0, "", "", true},
 	{"interim answers before it", "GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", 200, 4, "body", "", true},
 	{"another protocol", "GET", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 101, -1, "", "", false},
