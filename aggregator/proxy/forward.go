@@ -83,7 +83,7 @@ func (p *passage) try(e Endpoint, buffer *[]byte, try int, former Endpoint) (aga
 	gone := p.ctx.Err() != nil
 	unread := p.upload.end(p)
 	e.Done(conn, true, result == backendBroke && !gone && unread == nil)
-	p.conclude(result)
+	p.conclude(result, gone)
 	return false
 }
 
@@ -96,19 +96,22 @@ func release(conn *wire.Conn, forget func() bool) {
 
 // failSending tells the client why there is no answer.
 func (p *passage) failSending(failure apierrors.APIStatus, gone bool) {
-	if p.upload != nil {
-		if p.upload.readErr != nil {
-			failure = bodyError(p.upload.readErr)
-		}
-		if !p.upload.whole && p.r.ProtoMajor == 1 {
-			p.w.Header()["Connection"] = []string{"close"} // what the client still sends is no request
-		}
-		if !gone {
-			p.h.answer(p.w, p.r, failure)
-			return
-		}
+	if p.upload != nil && p.upload.readErr != nil {
+		failure = bodyError(p.upload.readErr)
 	}
-	p.h.fail(p.w, p.r, failure)
+	p.refuse(failure, gone)
+}
+
+// refuse answers with an error of our own when the upload, if there was one, has ended. gone tells that the client had left before that.
+func (p *passage) refuse(failure apierrors.APIStatus, gone bool) {
+	if p.upload != nil && !p.upload.whole && p.r.ProtoMajor == 1 {
+		p.w.Header()["Connection"] = []string{"close"} // what the client still sends is no request
+	}
+	if p.upload == nil || gone {
+		p.h.fail(p.w, p.r, failure)
+		return
+	}
+	p.h.answer(p.w, p.r, failure)
 }
 
 // send puts the request on conn and reads the head of the answer.
@@ -205,13 +208,13 @@ const (
 )
 
 // conclude does what is left to do when the endpoint has been given back.
-func (p *passage) conclude(o outcome) {
+func (p *passage) conclude(o outcome, gone bool) {
 	switch o {
 	case backendBroke:
 		abort()
 	case badRedirect:
-		p.h.fail(p.w, p.r, errRedirect())
+		p.refuse(errRedirect(), gone)
 	case badUpgrade:
-		p.h.fail(p.w, p.r, errInvalidUpgrade())
+		p.refuse(errInvalidUpgrade(), gone)
 	}
 }

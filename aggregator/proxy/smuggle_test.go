@@ -130,9 +130,13 @@ func TestNobodyUpgradesToHTTP(t *testing.T) {
 
 // A request can only be hidden in the rest of a body if that is read as one.
 func TestTheRestOfABodyIsNoRequest(t *testing.T) {
-	for name, answer := range map[string]string{
-		"after an early answer": "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig",
-		"after none":            "",
+	for name, back := range map[string]struct {
+		answer         string
+		code, failures int
+	}{
+		"after an early answer":   {"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig", 413, 0},
+		"after an early redirect": {"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", 502, 0},
+		"after none":              {"", 503, 1},
 	} {
 		for framing, begin := range map[string]string{
 			"a length": "Content-Length: 20000\r\n\r\nx",
@@ -140,7 +144,7 @@ func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 		} {
 			t.Run(name+" "+framing, func(t *testing.T) {
 				b := newRawBackend(t, func(conn net.Conn, _ *bufio.Reader) bool {
-					_, _ = io.WriteString(conn, answer)
+					_, _ = io.WriteString(conn, back.answer)
 					return false
 				})
 				url, _ := frontOf(t, b)
@@ -151,11 +155,8 @@ func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, _ = io.Copy(io.Discard, got.Body)
-				if want := map[bool]int{true: 413, false: 503}[answer != ""]; got.StatusCode != want {
-					t.Errorf("answer %d, want %d", got.StatusCode, want)
-				}
-				if answer == "" && b.failed.Load() != 1 {
-					t.Error("the backend broke off, and is not to blame")
+				if got.StatusCode != back.code || int(b.failed.Load()) != back.failures {
+					t.Errorf("answer %d, the backend is blamed %d times; want %d and %d", got.StatusCode, b.failed.Load(), back.code, back.failures)
 				}
 				_, _ = io.WriteString(conn, "GET /apis/example.com/v1/hidden HTTP/1.1\r\nHost: a\r\n\r\n")
 				if second, err := http.ReadResponse(reader, nil); err == nil {
