@@ -37,6 +37,8 @@ type Config struct {
 	// Leadership lets one of several replicas register them; nil means that there is one replica.
 	Leadership Leadership
 	Metrics    *metrics.Aggregator
+	// BackendMetrics observes the endpoints that requests are proxied to; nil means nobody does.
+	BackendMetrics *metrics.Backend
 	// Now is the clock of conditions and ages; nil means time.Now.
 	Now func() time.Time
 }

@@ -85,6 +85,7 @@ func newHouse(t *testing.T, dir string) *house {
 		Services:          h.services,
 		SubscribeServices: h.services.subscribe,
 		Metrics:           m.Aggregator,
+		BackendMetrics:    m.Backend,
 
 		SubscribeProxyClientCert: func(on func()) { h.certificateChanged = on },
 	}, generic, middle)

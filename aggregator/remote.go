@@ -86,11 +86,12 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 		CABundle:              s.Spec.CABundle,
 		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
 		ClientCertificate:     rs.cfg.ProxyClientCert,
+		Observer:              observer{rs.cfg.BackendMetrics, s.Name},
 	}, rs.resolver)
 
 	gv := groupVersionOf(s)
 	cfg := proxy.Config{
-		Backend:       transport,
+		Backend:       endpoints{transport},
 		UserFrom:      userOf,
 		WriteError:    handler.WriteError,
 		AuditIDFrom:   auditIDOf,
@@ -112,6 +113,19 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 		return nil, fmt.Errorf("connecting APIService %s: %w", s.Name, err)
 	}
 	return &remote{destination: to, resolver: rs.resolver, transport: transport, requests: requests, documents: documents}, nil
+}
+
+// endpoints shows a transport to the proxy.
+type endpoints struct{ *backend.Transport }
+
+// Pick implements proxy.Backend.
+func (e endpoints) Pick(not proxy.Endpoint) (proxy.Endpoint, error) {
+	former, _ := not.(*backend.Endpoint)
+	chosen, err := e.Transport.Pick(former)
+	if err != nil {
+		return nil, err
+	}
+	return chosen, nil
 }
 
 func userOf(r *http.Request) (user.Info, bool) {
@@ -155,11 +169,10 @@ func (rm *remote) explain() handler.Station {
 	if err != nil {
 		return handler.Station{Name: "backend", Decision: http.StatusText(http.StatusServiceUnavailable), Why: err.Error()}
 	}
-	address, release, err := rm.transport.Pick()
+	address, err := rm.transport.Address()
 	if err != nil {
 		return handler.Station{Name: "backend", Decision: http.StatusText(http.StatusServiceUnavailable), Why: err.Error()}
 	}
-	release()
 	why := "it is the only ready endpoint"
 	if len(all) > 1 {
 		why = fmt.Sprintf("it is the less loaded of two of the %d ready endpoints", len(all))
@@ -189,11 +202,10 @@ type question struct {
 // get asks an endpoint of the remote server. where is what was asked, for messages, as soon as there
 // is an endpoint.
 func (rm *remote) get(ctx context.Context, q question) (doc *document, where string, err error) {
-	address, release, err := rm.transport.Pick()
+	address, err := rm.transport.Address()
 	if err != nil {
 		return nil, "", err
 	}
-	defer release()
 	return rm.getFrom(ctx, address, q)
 }
 
@@ -214,34 +226,20 @@ func (rm *remote) getFrom(ctx context.Context, address string, q question) (doc 
 	return &document{code: resp.StatusCode, header: resp.Header, body: body}, where, nil
 }
 
-// stream is an answer that goes on. Close ends it and gives its endpoint back.
-type stream struct {
-	io.Reader
-	body    io.Closer
-	release func()
-}
-
-func (s *stream) Close() error {
-	defer s.release()
-	return s.body.Close()
-}
-
 // open asks an endpoint of the remote server for an answer that goes on.
 func (rm *remote) open(ctx context.Context, q question) (io.ReadCloser, error) {
-	address, release, err := rm.transport.Pick()
+	address, err := rm.transport.Address()
 	if err != nil {
 		return nil, err
 	}
 	resp, _, err := rm.send(ctx, address, q)
 	if err != nil {
-		release()
 		return nil, err
 	}
-	s := &stream{Reader: resp.Body, body: resp.Body, release: release}
 	if resp.StatusCode == http.StatusOK {
-		return s, nil
+		return resp.Body, nil
 	}
-	defer s.Close()
+	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
 	if err != nil {
 		return nil, steady(err)

@@ -188,49 +188,55 @@ func (c *router) update(ctx context.Context, rt *route, s *apiregistrationv1.API
 	}
 
 	c.moving.Lock()
-	c.disconnect(rt)
-	if !isLocal(s) {
-		c.connect(ctx, rt, s)
-	}
+	c.lead(ctx, rt, s)
 	c.moving.Unlock()
-	c.prioritize(rt, s) // after disconnect, with which discovery may have forgotten it
+	c.prioritize(rt, s) // after the former server was forgotten, with which discovery may have forgotten it
 	c.availability.watch(ctx, rt)
+}
+
+// lead sends the requests of rt where s says. There is no moment at which they go nowhere: those that come meanwhile go to the
+// former server or to the new one.
+func (c *router) lead(ctx context.Context, rt *route, s *apiregistrationv1.APIService) {
+	var next *remote
+	if !isLocal(s) {
+		var err error
+		if next, err = c.remotes.connect(s); err != nil {
+			klog.FromContext(ctx).Error(err, "APIService is treated as local")
+		}
+	}
+	former := rt.remote.Load()
+	if next != nil {
+		// What was found before holds until it is checked again: a restart of the front, or a new CA
+		// bundle, is no outage of what is behind it.
+		condition := availableCondition(s)
+		rt.available.Store(condition != nil && condition.Status == apiregistrationv1.ConditionTrue && condition.Reason != reasonLocal)
+	}
+	rt.remote.Store(next)
+	c.release(rt, former)
+	if next != nil {
+		c.catalogs.add(ctx, rt, next)
+		c.index(next.reference, rt)
+	}
 }
 
 func (c *router) prioritize(rt *route, s *apiregistrationv1.APIService) {
 	c.manager.SetGroupVersionPriority(metav1.GroupVersion(rt.gv), int(s.Spec.GroupPriorityMinimum), int(s.Spec.VersionPriority))
 }
 
-func (c *router) connect(ctx context.Context, rt *route, s *apiregistrationv1.APIService) {
-	remote, err := c.remotes.connect(s)
-	if err != nil {
-		klog.FromContext(ctx).Error(err, "APIService is treated as local")
+// release ends what is known of and open to a former server of rt.
+func (c *router) release(rt *route, former *remote) {
+	if former == nil {
 		return
 	}
-	// What was found before holds until it is checked again: a restart of the front, or a new CA
-	// bundle, is no outage of what is behind it.
-	condition := availableCondition(s)
-	rt.available.Store(condition != nil && condition.Status == apiregistrationv1.ConditionTrue && condition.Reason != reasonLocal)
-	rt.remote.Store(remote)
-	c.catalogs.add(ctx, rt, remote)
-	c.index(remote.reference, rt)
-}
-
-// disconnect ends what is known of and open to the server of rt.
-func (c *router) disconnect(rt *route) {
-	remote := rt.remote.Swap(nil)
-	if remote == nil {
-		return
-	}
-	c.unindex(remote.reference, rt)
-	c.catalogs.remove(rt, remote)
-	remote.transport.Close()
+	c.unindex(former.reference, rt)
+	c.catalogs.remove(rt, former)
+	former.transport.Close()
 }
 
 func (c *router) forget(rt *route) {
 	c.availability.forget(rt.name)
 	c.manager.SetGroupVersionPriority(metav1.GroupVersion(rt.gv), defaultPriority.group, defaultPriority.version)
-	c.disconnect(rt)
+	c.release(rt, rt.remote.Swap(nil))
 }
 
 func (c *router) index(ref backend.ServiceReference, rt *route) {

@@ -16,6 +16,7 @@ type Metrics struct {
 	Requests       *Requests
 	Storage        *Storage
 	Aggregator     *Aggregator
+	Backend        *Backend
 	Authentication *Authentication
 	Authorization  *Authorization
 	Admission      *Admission
@@ -43,6 +44,7 @@ func New() *Metrics {
 	m.Requests = newRequests(registry)
 	m.Storage = newStorage(registry)
 	m.Aggregator = newAggregator(registry, m.Requests)
+	m.Backend = newBackend(registry)
 	m.Authentication = newAuthentication(registry)
 	m.Authorization = newAuthorization(registry)
 	m.Admission = newAdmission(registry)

@@ -122,9 +122,17 @@ func preferredFamily(service *corev1.Service) discoveryv1.AddressType {
 	return discoveryv1.AddressType(service.Spec.IPFamilies[0])
 }
 
-// sliceAddresses lists the ready endpoints that serve port. When the preferred family has any,
+// sliceAddresses lists the ready endpoints that serve port and, only when there are none, those that are on their way out and still
+// serve: the last replica of a service that is replaced answers to its end. When the preferred family has any,
 // the others are left out: in a dual-stack service they are the same backends once more.
 func sliceAddresses(slices []*discoveryv1.EndpointSlice, port string, preferred discoveryv1.AddressType) []string {
+	if ready := addressesOf(slices, port, preferred, isReady); len(ready) > 0 {
+		return ready
+	}
+	return addressesOf(slices, port, preferred, stillServes)
+}
+
+func addressesOf(slices []*discoveryv1.EndpointSlice, port string, preferred discoveryv1.AddressType, wanted func(*discoveryv1.EndpointConditions) bool) []string {
 	var first, rest []string
 	for _, slice := range slices {
 		number, ok := slicePort(slice, port)
@@ -133,9 +141,8 @@ func sliceAddresses(slices []*discoveryv1.EndpointSlice, port string, preferred 
 		}
 		for i := range slice.Endpoints {
 			e := &slice.Endpoints[i]
-			// An endpoint that does not say whether it is ready is (contract, 5.2). Its
-			// addresses are one backend's, interchangeable, and consumers use the first.
-			if len(e.Addresses) == 0 || e.Conditions.Ready != nil && !*e.Conditions.Ready {
+			// Its addresses are one backend's, interchangeable, and consumers use the first.
+			if len(e.Addresses) == 0 || !wanted(&e.Conditions) {
 				continue
 			}
 			address := join(e.Addresses[0], number)
@@ -150,6 +157,13 @@ func sliceAddresses(slices []*discoveryv1.EndpointSlice, port string, preferred 
 		return first
 	}
 	return rest
+}
+
+// isReady tells whether an endpoint is; one that does not say is (contract, 5.2).
+func isReady(c *discoveryv1.EndpointConditions) bool { return c.Ready == nil || *c.Ready }
+
+func stillServes(c *discoveryv1.EndpointConditions) bool {
+	return c.Serving != nil && *c.Serving && c.Terminating != nil && *c.Terminating
 }
 
 func slicePort(slice *discoveryv1.EndpointSlice, name string) (int32, bool) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
 const (
@@ -25,8 +27,8 @@ const (
 	// maxIdle bounds the idle connections to one endpoint. Every one was needed at once before,
 	// and a handshake costs as much as some twenty requests.
 	maxIdle = 512
-	// maxResponseHeader bounds what a backend can make this process hold for one answer.
-	maxResponseHeader = 1 << 20
+	// resolveAgain is how long a connection to a name is used: the name may mean another host by then.
+	resolveAgain = time.Minute
 )
 
 // Config says how one APIService's backend is reached.
@@ -39,6 +41,8 @@ type Config struct {
 	// means none. It is asked on every request and answers from memory, with the same pointer until
 	// the certificate changes: another pointer means new connections.
 	ClientCertificate func() (*tls.Certificate, error)
+	// Observer is told of the endpoints; nil means nobody.
+	Observer Observer
 }
 
 // Transport spreads the requests of one APIService over the endpoints of its service and owns the
@@ -46,36 +50,62 @@ type Config struct {
 //
 // It speaks HTTP/1.1 to backends, on pooled connections: each request has a connection of its own,
 // so no request waits behind another one's stream, a backend with several replicas is not pinned to
-// one of them, and a short request costs a fifth less time and a third less memory than over
-// HTTP/2 (see BenchmarkRoundTrip). Each watch then holds a connection, which is as it should be.
+// one of them, and a short request costs less than over HTTP/2 (see BenchmarkRoundTrip). Each watch then
+// holds a connection, which is as it should be.
 type Transport struct {
 	cfg      Config
 	resolver *Resolver
 	tls      *tls.Config // without the client certificate
 	err      error       // why no connection can be made at all
+	buffers  *wire.Buffers
+	budget   budget
+	begun    time.Time
 
 	set atomic.Pointer[endpointSet]
-	// connections is the pool of the present client certificate.
+	// connections is how connections are made with the present client certificate.
 	connections atomic.Pointer[pool]
 
-	mu sync.Mutex // guards the replacing of set and connections, not their reading
+	end     context.CancelFunc
+	spawn   func(func(ctx context.Context)) // under mu; what it starts ends with Close
+	running sync.WaitGroup
+
+	mu     sync.Mutex // guards the replacing of set and connections, not their reading
+	closed bool
 }
 
-// pool holds the connections made with one client certificate.
+// pool is how connections are made with one client certificate.
 type pool struct {
 	certificate *tls.Certificate
-	tls         *tls.Config
-	http        *http.Transport
+	dialer      wire.Dialer
+}
+
+func (p *pool) dial(ctx context.Context, address string) (*wire.Conn, error) {
+	return p.dialer.Dial(ctx, address)
 }
 
 // NewTransport returns the transport of one APIService. A configuration that cannot work, such as
 // a CA bundle without a certificate, is kept and reported by Err and by every Pick: it must not
 // hurt any other service.
 func NewTransport(cfg Config, resolver *Resolver) *Transport {
-	t := &Transport{cfg: cfg, resolver: resolver}
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
+	t := &Transport{cfg: cfg, resolver: resolver, buffers: new(wire.Buffers), begun: time.Now()}
+	t.budget.credit.Store(firstCredits)
 	t.tls, t.err = clientTLS(cfg)
+	// What is started lives as long as the transport and belongs to no request.
+	ctx, cancel := context.WithCancel(context.Background())
+	t.end = cancel
+	t.spawn = func(f func(context.Context)) {
+		if !t.closed {
+			t.running.Go(func() { f(ctx) })
+		}
+	}
 	return t
 }
+
+// clock is the time since the transport was made, never 0.
+func (t *Transport) clock() int64 { return int64(time.Since(t.begun)) + 1 }
 
 func clientTLS(cfg Config) (*tls.Config, error) {
 	c := &tls.Config{
@@ -106,21 +136,42 @@ func (t *Transport) Err() error {
 	return err
 }
 
-// Pick chooses the endpoint of one request. release must be called once when the request is over.
+// Pick chooses the endpoint of one request, another than not if there is one; not is nil the first time. Its Done must be called once.
 // The error is an *Unresolved, or an APIStatus of code 500 that says what is wrong with the
 // configuration.
-func (t *Transport) Pick() (address string, release func(), err error) {
+func (t *Transport) Pick(not *Endpoint) (*Endpoint, error) {
 	if t.err != nil {
-		return "", nil, apierrors.NewInternalError(t.err)
+		return nil, apierrors.NewInternalError(t.err)
 	}
 	set := t.endpoints()
 	if set.err != nil {
-		return "", nil, set.err
+		return nil, set.err
 	}
-	e := set.choose()
+	e := set.choose(not, t.clock(), t.suspect)
 	e.inFlight.Add(1)
-	return e.address, e.release, nil
+	e.witness.Count(InFlight, 1)
+	if not == nil {
+		t.budget.earn()
+	} else {
+		e.witness.Count(Retries, 1)
+	}
+	return e, nil
 }
+
+// Address chooses the endpoint of one of our own requests, for RoundTrip.
+func (t *Transport) Address() (string, error) {
+	if t.err != nil {
+		return "", apierrors.NewInternalError(t.err)
+	}
+	set := t.endpoints()
+	if set.err != nil {
+		return "", set.err
+	}
+	return set.choose(nil, t.clock(), t.suspect).address, nil
+}
+
+// MayRetry tells whether one more request that may have been worked on may be sent again.
+func (t *Transport) MayRetry() bool { return t.budget.spend() }
 
 // endpoints returns the present endpoints; they are made anew only when the objects they come from
 // have changed.
@@ -132,41 +183,57 @@ func (t *Transport) endpoints() *endpointSet {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	set = newEndpointSet(f, t.cfg.Service, t.set.Load())
+	set = newEndpointSet(f, t, t.set.Load())
+	if t.closed {
+		for _, e := range set.endpoints {
+			e.retire()
+		}
+	}
 	t.set.Store(set)
 	return set
 }
 
-// RoundTrip sends r to the endpoint in its URL, which Pick has chosen.
+// RoundTrip sends one of our own requests to the endpoint in its URL, whether requests of clients go there or not.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	p, err := t.current()
+	if t.err != nil {
+		return nil, t.err
+	}
+	e := t.at(r.URL.Host)
+	e.inFlight.Add(1)
+	e.witness.Count(InFlight, 1)
+	c, err := e.Connect(r.Context(), false)
 	if err != nil {
+		e.Done(nil, false, false)
 		return nil, err
 	}
-	return p.http.RoundTrip(r)
+	// What it is asked by us is not what clients ask: it is not judged by it.
+	e.health.waiting.Add(-1)
+	return wire.RoundTrip(c, r, func(error) { e.Done(c, true, false) })
 }
 
-// Dial opens a connection to address for a protocol upgrade, with the same TLS settings, outside
-// the pool.
-func (t *Transport) Dial(ctx context.Context, address string) (net.Conn, error) {
-	p, err := t.current()
-	if err != nil {
-		return nil, err
+// at returns the endpoint with that address. One that has just gone is still asked, on a connection of its own.
+func (t *Transport) at(address string) *Endpoint {
+	for _, e := range t.endpoints().endpoints {
+		if e.address == address {
+			return e
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout+handshakeTimeout)
-	defer cancel()
-	d := tls.Dialer{NetDialer: dialer(), Config: p.tls}
-	return d.DialContext(ctx, "tcp", address)
+	return newEndpoint(address, t, nobody{}).asGone()
 }
 
 // Close closes idle connections now and those in use when they fall idle. Requests that are on
 // their way are not disturbed.
 func (t *Transport) Close() {
+	t.end()
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if p := t.connections.Load(); p != nil {
-		p.http.CloseIdleConnections()
+	t.closed = true
+	if set := t.set.Load(); set != nil {
+		for _, e := range set.endpoints {
+			e.retire()
+		}
 	}
+	t.mu.Unlock()
+	t.running.Wait()
 }
 
 // current returns the pool of the present client certificate. A connection keeps the certificate
@@ -194,8 +261,10 @@ func (t *Transport) current() (*pool, error) {
 	}
 	p := t.newPool(certificate)
 	t.connections.Store(p)
-	if former != nil {
-		former.http.CloseIdleConnections()
+	if set := t.set.Load(); former != nil && set != nil {
+		for _, e := range set.endpoints {
+			e.closeIdle()
+		}
 	}
 	return p, nil
 }
@@ -209,21 +278,10 @@ func (t *Transport) newPool(certificate *tls.Certificate) *pool {
 		// would otherwise take the request for one without.
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	}
-	return &pool{
-		certificate: certificate,
-		tls:         c,
-		http: &http.Transport{
-			DialContext:            dialer().DialContext,
-			TLSClientConfig:        c,
-			TLSHandshakeTimeout:    handshakeTimeout,
-			MaxIdleConns:           0,
-			MaxIdleConnsPerHost:    maxIdle,
-			IdleConnTimeout:        idleTimeout,
-			ExpectContinueTimeout:  time.Second,
-			MaxResponseHeaderBytes: maxResponseHeader,
-			DisableCompression:     true, // bodies pass as they are
-		},
-	}
+	return &pool{certificate: certificate, dialer: wire.Dialer{
+		Net:              &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive},
+		TLS:              c,
+		HandshakeTimeout: handshakeTimeout,
+		Buffers:          t.buffers,
+	}}
 }
-
-func dialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive} }

@@ -2,7 +2,6 @@ package backend_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -92,11 +91,10 @@ func newTransport(tb testing.TB, cfg backend.Config, i *index) *backend.Transpor
 
 // get sends one request and returns the body of its answer.
 func get(tb testing.TB, t *backend.Transport) (string, error) {
-	address, release, err := t.Pick()
+	address, err := t.Address()
 	if err != nil {
 		return "", err
 	}
-	defer release()
 	r, _ := http.NewRequest(http.MethodGet, "https://"+address+"/", nil)
 	answer, err := t.RoundTrip(r)
 	if err != nil {
@@ -150,7 +148,7 @@ func TestABrokenBundleIsReportedToItsOwnClientsOnly(t *testing.T) {
 		if tr.Err() == nil {
 			t.Errorf("%s: Err is nil", name)
 		}
-		_, _, err := tr.Pick()
+		_, err := tr.Pick(nil)
 		var status apierrors.APIStatus
 		if !errors.As(err, &status) || status.Status().Code != 500 || !strings.Contains(err.Error(), "caBundle") {
 			t.Errorf("%s: Pick fails with %v, want a Status of code 500 that names caBundle", name, err)
@@ -177,20 +175,6 @@ func TestANewClientCertificateIsUsedAtOnce(t *testing.T) {
 		if got, err := get(t, tr); err != nil || got != c.want {
 			t.Errorf("the backend saw %q, error %v; want %q", got, err, c.want)
 		}
-	}
-	address, release, err := tr.Pick()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	conn, err := tr.Dial(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_, _ = io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
-	if answer, err := io.ReadAll(conn); err != nil || !bytes.HasSuffix(answer, []byte("second api.ns.svc")) {
-		t.Errorf("over a dialled connection: %q, error %v", answer, err)
 	}
 }
 
@@ -222,26 +206,28 @@ func TestRequestsGoToTheLessLoadedOfTwo(t *testing.T) {
 	tr := newTransport(t, backend.Config{InsecureSkipTLSVerify: true}, i)
 	counts := map[string]int{}
 	for range 100 {
-		address, _, err := tr.Pick() // never released: each is in flight
+		e, err := tr.Pick(nil) // never done: each is in flight
 		if err != nil {
 			t.Fatal(err)
 		}
-		counts[address]++
+		counts[e.Address()]++
 	}
 	if counts["10.0.0.1:1"] != 50 || counts["10.0.0.2:1"] != 50 {
 		t.Errorf("100 requests in flight are spread as %v, want evenly", counts)
 	}
-	// One more endpoint: the two others stay as loaded as they are.
+	// Another endpoint comes in place of one: the load of the other stays known.
 	i.slices = []*discoveryv1.EndpointSlice{slice("IPv4", named("https"), 1, "10.0.0.1", "10.0.0.3")}
-	for range 50 {
-		address, release, err := tr.Pick()
+	for range 200 {
+		e, err := tr.Pick(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if address != "10.0.0.3:1" {
-			t.Fatalf("the idle endpoint was not chosen over one with 50 in flight")
-		}
-		release()
+		counts[e.Address()]++
+		e.Done(nil, false, false)
+	}
+	// It starts slowly, so it does not get all of them.
+	if n := counts["10.0.0.3:1"]; n == 0 || n > 150 {
+		t.Errorf("%d of 200 requests went to a new endpoint beside one with 50 in flight, want a few", n)
 	}
 }
 
@@ -260,11 +246,11 @@ func BenchmarkPick(b *testing.B) {
 			tr := newTransport(b, backend.Config{InsecureSkipTLSVerify: true}, i)
 			b.ReportAllocs()
 			for b.Loop() {
-				_, release, err := tr.Pick()
+				e, err := tr.Pick(nil)
 				if err != nil {
 					b.Fatal(err)
 				}
-				release()
+				e.Done(nil, false, false)
 			}
 		})
 	}

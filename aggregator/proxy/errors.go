@@ -15,6 +15,7 @@ const (
 	messageUnavailable    = "service unavailable"
 	messageMissingUser    = "missing user"
 	messageIdentity       = "the user cannot be told to the backend: its name, groups or extra hold line breaks or begin or end with a blank"
+	messageMethod         = "the method is malformed"
 	messageRedirect       = "the backend attempted to redirect this request, which is not permitted"
 	messageInvalidUpgrade = "invalid upgrade response"
 	messageUnreachable    = "error trying to reach service: "
@@ -28,6 +29,11 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err apierrors.API
 	if errors.Is(r.Context().Err(), context.Canceled) {
 		abort() // nobody is listening: the request counts as aborted, not as answered
 	}
+	h.answer(w, r, err)
+}
+
+// answer is fail where r may seem to have been cancelled and has not.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, err apierrors.APIStatus) {
 	status := err.Status()
 	klog.FromContext(r.Context()).V(2).Info("Proxying failed", "method", r.Method, "path", r.URL.Path, "code", status.Code, "err", status.Message)
 	h.cfg.OnError(r, int(status.Code))
@@ -51,6 +57,8 @@ func errIdentity() apierrors.APIStatus {
 	}}
 }
 
+func errMethod() apierrors.APIStatus { return apierrors.NewBadRequest(messageMethod) }
+
 func errRedirect() apierrors.APIStatus {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status:  metav1.StatusFailure,
@@ -61,6 +69,14 @@ func errRedirect() apierrors.APIStatus {
 
 func errInvalidUpgrade() apierrors.APIStatus {
 	return apierrors.NewServiceUnavailable(messageInvalidUpgrade)
+}
+
+// bodyError says why a request's body could not be read: that is the client's doing.
+func bodyError(err error) apierrors.APIStatus {
+	if isTooLarge(err) {
+		return apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
+	return apierrors.NewBadRequest("reading the request's body: " + err.Error())
 }
 
 // pickError says why there is no endpoint. The reason of an unresolvable service stands in the

@@ -57,7 +57,7 @@ func TestErrorsAreTheContracts(t *testing.T) {
 			c.Backend.(*target).address = closedPort(t)
 		}, 503, "connection refused"},
 		{"a certificate that is not trusted is 503", nil, func(c *proxy.Config) {
-			c.Backend.(*target).transport.TLSClientConfig.RootCAs = nil
+			c.Backend.(*target).dialer.TLS.RootCAs = nil
 		}, 503, "certificate"},
 		{"a redirect is 502", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example.com/", http.StatusFound)
@@ -67,7 +67,7 @@ func TestErrorsAreTheContracts(t *testing.T) {
 		}, nil, 503, "invalid upgrade response"},
 		{"garbage is 503", func(w http.ResponseWriter, r *http.Request) {
 			answerRaw(t, w, "garbage\r\n\r\n")
-		}, nil, 503, "malformed HTTP"},
+		}, nil, 503, "malformed"},
 		{"a closed connection is 503", func(w http.ResponseWriter, r *http.Request) {
 			answerRaw(t, w, "")
 		}, nil, 503, "error trying to reach service"},

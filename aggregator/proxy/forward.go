@@ -2,98 +2,219 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"net/url"
-	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
-// forward sends r, whose header has been rewritten, to address and relays the answer.
-func (h *Handler) forward(ctx context.Context, w http.ResponseWriter, r *http.Request, address string) {
-	interim := &interim{w: w}
-	out := outgoing(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: interim.relay}), r, address)
-	if out.Body != nil {
-		// The transport may still be reading it when an early answer is relayed; nobody may when
-		// this handler has returned.
-		defer out.Body.Close()
-	}
+// maxTries bounds how often one request is sent.
+const maxTries = 3
 
-	answer, err := h.cfg.Backend.RoundTrip(out)
-	interim.end()
-	if err != nil {
-		h.fail(w, r, reachError(ctx, err))
+// passage is one request on its way to a backend and its answer on the way back, all on the goroutine of the request.
+type passage struct {
+	h        *Handler
+	w        http.ResponseWriter
+	r        *http.Request
+	ctx      context.Context // how long the backend may work on it
+	who      user.Info
+	protocol string // that the client asks to change to, if any
+	safe     bool   // it may be sent again whatever became of it
+
+	body   []byte  // all of it, if it is small
+	upload *upload // sends it beside us, if it is not
+}
+
+// run sends the request to an endpoint, and to another one as long as that can do no harm, and relays the answer.
+func (p *passage) run() {
+	buffer := p.h.heads.get()
+	defer p.h.heads.put(buffer)
+	if !p.readSmallBody() {
 		return
 	}
-	defer answer.Body.Close()
-
-	switch {
-	case answer.StatusCode == http.StatusSwitchingProtocols:
-		h.fail(w, r, errInvalidUpgrade()) // nobody has asked for it
-	case isRedirect(answer):
-		h.fail(w, r, errRedirect())
-	default:
-		h.relay(ctx, w, r, answer)
+	var former Endpoint
+	for try := 1; ; try++ {
+		e, err := p.h.cfg.Backend.Pick(former)
+		if err != nil {
+			p.h.fail(p.w, p.r, pickError(err))
+			return
+		}
+		if again := p.try(e, buffer, try, former); !again {
+			return
+		}
+		former = e
 	}
 }
 
-// outgoing is r as the backend gets it. The path is sent as it was decoded, and escaped anew, so
-// that the backend cannot read another path than the one that was authorized.
-func outgoing(ctx context.Context, r *http.Request, address string) *http.Request {
-	out := r.WithContext(ctx)
-	out.URL = &url.URL{Scheme: "https", Host: address, Path: r.URL.Path, RawQuery: cleanQuery(r.URL.RawQuery)}
-	out.Host = address
-	out.RequestURI = ""
-	out.Close = false
-	out.TransferEncoding = nil
-	// Trailers of requests do not pass: they are read after the header was rewritten, and a server
-	// that merges the two would believe an X-Remote-User among them.
-	out.Trailer = nil
-	if r.ContentLength == 0 || r.Body == http.NoBody {
-		out.Body = nil // a transport with a body at hand must wait to see that it is empty
+// try sends the request to e. It reports whether it should be sent again, in which case nothing has been answered.
+func (p *passage) try(e Endpoint, buffer *[]byte, try int, former Endpoint) (again bool) {
+	begun := time.Now()
+	conn, err := e.Connect(p.ctx, p.safe)
+	if err != nil {
+		e.Done(nil, false, false)
+		// Nothing was sent, so it can go to any other endpoint.
+		if p.ctx.Err() == nil && try < maxTries && e != former {
+			return true
+		}
+		p.h.fail(p.w, p.r, reachError(p.ctx, err))
+		return false
 	}
-	return out
-}
-
-// isRedirect tells whether the answer sends the client elsewhere: it would take its credentials
-// along to a place of the backend's choice.
-func isRedirect(answer *http.Response) bool {
-	return answer.StatusCode >= 300 && answer.StatusCode <= 399 && answer.Header.Get("Location") != ""
-}
-
-// interim relays 1xx answers, which the transport reports from a goroutine of its own.
-type interim struct {
-	mu    sync.Mutex
-	w     http.ResponseWriter
-	ended bool
-}
-
-// relay writes one 1xx answer with its headers and without ours, which belong to the final one.
-func (i *interim) relay(code int, header textproto.MIMEHeader) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.ended {
-		return nil
+	forget := context.AfterFunc(p.ctx, conn.Interrupt)
+	answer, err := p.send(conn, buffer)
+	if err != nil {
+		release(conn, forget)
+		failure := reachError(p.ctx, err)
+		gone := p.ctx.Err() != nil // to end the upload of an HTTP/1.1 client ends the context
+		blamed := p.upload.end(p) == nil && !gone
+		e.Done(conn, false, blamed)
+		if blamed && p.safe && p.upload == nil && try < maxTries && p.h.cfg.Backend.MayRetry() {
+			return true
+		}
+		p.failSending(failure, gone)
+		return false
 	}
-	ours := i.w.Header()
+	e.Answered(answer.Status, time.Since(begun))
+	result := p.relay(conn, answer, forget)
+	release(conn, forget)
+	gone := p.ctx.Err() != nil
+	unread := p.upload.end(p)
+	e.Done(conn, true, result == backendBroke && !gone && unread == nil)
+	p.conclude(result, gone)
+	return false
+}
+
+// release ends the watching of the client. An interruption that has begun already must not hit the next request on the connection.
+func release(conn *wire.Conn, forget func() bool) {
+	if !forget() {
+		conn.Interrupt()
+	}
+}
+
+// failSending tells the client why there is no answer.
+func (p *passage) failSending(failure apierrors.APIStatus, gone bool) {
+	if p.upload != nil && p.upload.readErr != nil {
+		failure = bodyError(p.upload.readErr)
+	}
+	p.refuse(failure, gone)
+}
+
+// refuse answers with an error of our own when the upload, if there was one, has ended. gone tells that the client had left before that.
+func (p *passage) refuse(failure apierrors.APIStatus, gone bool) {
+	if p.upload != nil && !p.upload.whole && p.r.ProtoMajor == 1 {
+		p.w.Header()["Connection"] = []string{"close"} // what the client still sends is no request
+	}
+	if p.upload == nil || gone {
+		p.h.fail(p.w, p.r, failure)
+		return
+	}
+	p.h.answer(p.w, p.r, failure)
+}
+
+// send puts the request on conn and reads the head of the answer.
+func (p *passage) send(conn *wire.Conn, buffer *[]byte) (*wire.Answer, error) {
+	length := int64(len(p.body))
+	streams := p.body == nil && p.hasBody()
+	if streams {
+		length = p.r.ContentLength
+	}
+	head := p.appendHead((*buffer)[:0], conn.Address())
+	expects := streams && p.r.Header.Get("Expect") != ""
+	if expects {
+		head = wire.AppendField(head, "Expect", "100-continue")
+	}
+	head = appendLength(head, p.r.Method, length)
+	head = append(head, p.body...)
+	*buffer = head
+	if _, err := conn.Write(head); err != nil {
+		return nil, err
+	}
+	if streams {
+		p.startUpload(conn, expects)
+	}
+	answer, err := conn.Receive(p.r.Method, p.interim)
+	if p.upload != nil {
+		p.upload.answered(err == nil)
+	}
+	return answer, err
+}
+
+// hasBody tells whether the client sends a body.
+func (p *passage) hasBody() bool {
+	return p.r.ContentLength != 0 && p.r.Body != nil && p.r.Body != http.NoBody
+}
+
+// readSmallBody reads a body that goes out together with the head. One that the client only sends when asked to must be asked
+// for by the backend. It reports whether it could; if not, the client has been told.
+func (p *passage) readSmallBody() bool {
+	n := p.r.ContentLength
+	if !p.hasBody() || n < 0 || n > smallBody || p.r.Header.Get("Expect") != "" {
+		return true
+	}
+	p.body = make([]byte, n)
+	if _, err := io.ReadFull(p.r.Body, p.body); err != nil {
+		p.h.fail(p.w, p.r, bodyError(err))
+		return false
+	}
+	return true
+}
+
+// interim relays a 1xx answer with its header and without ours, which belongs to the final one. "100 Continue" is no answer: the server sends
+// one of its own when the body is read.
+func (p *passage) interim(answer *wire.Answer) {
+	if answer.Status == http.StatusContinue {
+		if p.upload != nil {
+			p.upload.wanted()
+		}
+		return
+	}
+	ours := p.w.Header()
+	if !p.r.ProtoAtLeast(1, 1) {
+		return // it would take this for the answer
+	}
 	kept := ours.Clone()
 	clear(ours)
-	for name, values := range header {
-		if !isHopByHop(name) {
-			ours[name] = values
+	for _, f := range answer.Header {
+		if !isHopByHop(f.Name) {
+			ours[f.Name] = append(ours[f.Name], f.Value)
 		}
 	}
-	i.w.WriteHeader(code)
+	p.w.WriteHeader(answer.Status)
 	clear(ours)
 	for name, values := range kept {
 		ours[name] = values
 	}
-	return nil
 }
 
-// end makes sure that w is ours alone again.
-func (i *interim) end() {
-	i.mu.Lock()
-	i.ended = true
-	i.mu.Unlock()
+// isRedirect tells whether the answer sends the client elsewhere: it would take its credentials
+// along to a place of the backend's choice.
+func isRedirect(answer *wire.Answer) bool {
+	return answer.Status >= 300 && answer.Status <= 399 && answer.Get("Location") != ""
+}
+
+// outcome is what became of an answer.
+type outcome uint8
+
+const (
+	relayed      outcome = iota
+	clientGone           // it does not read any more; the backend is told by the end of the connection
+	stopped              // a watch ended with the server, cleanly
+	backendBroke         // the client has the beginning and must not take it for all
+	badRedirect          // nothing has been written
+	badUpgrade           // nothing has been written
+)
+
+// conclude does what is left to do when the endpoint has been given back.
+func (p *passage) conclude(o outcome, gone bool) {
+	switch o {
+	case backendBroke:
+		abort()
+	case badRedirect:
+		p.refuse(errRedirect(), gone)
+	case badUpgrade:
+		p.refuse(errInvalidUpgrade(), gone)
+	}
 }

@@ -3,22 +3,31 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
-// Backend is who answers: it chooses an endpoint for each request and makes the connections.
+// Backend is who answers: it chooses an endpoint for each request.
 type Backend interface {
-	// Pick chooses an endpoint (host:port); release is called once, when its request is over. An
+	// Pick chooses an endpoint, another than not, where the request has failed, if there is one; not is nil at first. An
 	// error that is an APIStatus is the client's answer, any other means that there is no endpoint.
-	Pick() (address string, release func(), err error)
-	// RoundTrip sends a request to the endpoint that its URL names.
-	RoundTrip(r *http.Request) (*http.Response, error)
-	// Dial connects to an endpoint for a protocol upgrade.
-	Dial(ctx context.Context, address string) (net.Conn, error)
+	Pick(not Endpoint) (Endpoint, error)
+	// MayRetry tells whether one more request that may have been worked on may be sent again.
+	MayRetry() bool
+}
+
+// Endpoint is where one request goes.
+type Endpoint interface {
+	// Connect returns a connection for the request. safe tells that it may be sent elsewhere if this endpoint turns out to hang.
+	Connect(ctx context.Context, safe bool) (*wire.Conn, error)
+	// Answered tells that the head of the answer has come.
+	Answered(code int, took time.Duration)
+	// Done is called once, at the end; conn is nil when there was none. failed tells that the endpoint is to blame.
+	Done(conn *wire.Conn, answered, failed bool)
 }
 
 // Config is what the proxy cannot know by itself. Backend, UserFrom and WriteError are needed; the
@@ -46,11 +55,11 @@ type Config struct {
 
 const discoveryTimeout = 5 * time.Second
 
-// Handler proxies every request it is given. It is where a request ends: it takes over the
-// request's header map and rewrites it in place, because a copy costs more than all the rewriting.
+// Handler proxies every request it is given.
 type Handler struct {
-	cfg     Config
-	buffers buffers
+	cfg    Config
+	heads  heads
+	copies copies
 }
 
 // New returns the handler of one APIService.
@@ -81,22 +90,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, errIdentity())
 		return
 	}
-	address, release, err := h.cfg.Backend.Pick()
-	if err != nil {
-		h.fail(w, r, pickError(err))
-		return
-	}
-	defer release()
-
-	protocol := upgradeProtocol(r)
-	rewriteHeader(r, who, h.cfg.AuditIDFrom(r))
-	if protocol != "" {
-		h.upgrade(w, r, address, protocol)
+	if !isMethod(r.Method) {
+		h.fail(w, r, errMethod())
 		return
 	}
 	ctx, cancel := h.lifetime(r)
 	defer cancel()
-	h.forward(ctx, w, r, address)
+	p := passage{h: h, w: w, r: r, ctx: ctx, who: who, protocol: upgradeProtocol(r)}
+	// A GET that asks for another protocol may be a command that is run.
+	p.safe = isSafe(r.Method) && p.protocol == ""
+	p.run()
+}
+
+// isSafe tells whether a request may be sent again when nobody knows what became of it. One that changes something may not, even
+// where that is idempotent: the answer to the second would be about what the first has done.
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
 // lifetime is how long the backend may work on r: as long as the client's request lives, unless it

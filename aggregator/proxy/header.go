@@ -1,12 +1,14 @@
 package proxy
 
 import (
-	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
 	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
 // Headers by which a backend learns who asks. It believes them because of the client certificate
@@ -42,51 +44,6 @@ func canBeTold(who user.Info) bool {
 // isVerbatim tells whether value arrives as it is when it is sent in a header.
 func isVerbatim(value string) bool {
 	return value == "" || value[0] > ' ' && value[len(value)-1] > ' ' && httpguts.ValidHeaderFieldValue(value)
-}
-
-// rewriteHeader makes the header of the outgoing request out of the incoming one, in place.
-func rewriteHeader(r *http.Request, who user.Info, auditID string) {
-	header := r.Header
-	removeNamedByConnection(header)
-	for name := range header {
-		if !passesOn(name) {
-			delete(header, name)
-		}
-	}
-
-	// One array for all single values.
-	values := make([]string, 0, 7)
-	set := func(name, value string) {
-		values = append(values, value)
-		header[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-	set(headerUser, who.GetName())
-	if uid := who.GetUID(); uid != "" {
-		set(headerUID, uid)
-	}
-	if groups := who.GetGroups(); len(groups) > 0 {
-		header[headerGroup] = groups
-	}
-	for key, extra := range who.GetExtra() {
-		if len(extra) > 0 {
-			name := extraHeader(key)
-			if met := header[name]; met != nil { // keys that differ only in case meet in one header
-				extra = append(met[:len(met):len(met)], extra...)
-			}
-			header[name] = extra
-		}
-	}
-
-	set("X-Forwarded-For", forwardedFor(header["X-Forwarded-For"], r.RemoteAddr))
-	set("X-Forwarded-Host", r.Host)
-	set("X-Forwarded-Proto", "https")
-	set("X-Forwarded-Uri", r.URL.EscapedPath())
-	if auditID != "" {
-		set("Audit-Id", auditID)
-	}
-	if _, ok := header["User-Agent"]; !ok {
-		header["User-Agent"] = nil // or the transport would send one of its own
-	}
 }
 
 // passesOn tells whether a client's header may reach the backend. Names with an underscore do not:
@@ -125,29 +82,6 @@ func isHopByHop(name string) bool {
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-// removeNamedByConnection removes the headers that Connection declares to be about the connection.
-func removeNamedByConnection(header http.Header) {
-	for _, line := range header["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				header.Del(name)
-			}
-		}
-	}
-}
-
-// forwardedFor appends the client's address to those of the proxies before us.
-func forwardedFor(prior []string, remoteAddr string) string {
-	client, _, err := net.SplitHostPort(remoteAddr)
-	if err != nil {
-		client = remoteAddr
-	}
-	if len(prior) == 0 {
-		return client
-	}
-	return strings.Join(prior, ", ") + ", " + client
 }
 
 const upperHex = "0123456789ABCDEF"
@@ -192,15 +126,34 @@ func isToken(b byte) bool {
 // copyAnswerHeader adds the backend's header to ours. What the backend says replaces what our
 // filters have set, except for warnings, which are for the client's eyes whoever gives them.
 // CORS is decided at the front door, and connections are not the backend's to speak about.
-func copyAnswerHeader(to, from http.Header) {
-	removeNamedByConnection(from)
-	for name, values := range from {
-		switch {
-		case isHopByHop(name), hasPrefixFold(name, "Access-Control-"), name == "Audit-Id" && len(to[name]) > 0:
-		case name == "Warning":
-			to[name] = append(to[name], values...)
-		default:
-			to[name] = values
+func copyAnswerHeader(to http.Header, from []wire.Field) {
+	var named []string
+	for _, f := range from {
+		if f.Name == "Connection" {
+			named = append(named, namedByConnection(http.Header{"Connection": {f.Value}})...)
 		}
 	}
+	// One array for all single values.
+	values := make([]string, 0, len(from))
+	_, haveID := to["Audit-Id"]
+	for i, f := range from {
+		if isHopByHop(f.Name) || hasPrefixFold(f.Name, "Access-Control-") || f.Name == "Audit-Id" && haveID || slices.Contains(named, f.Name) {
+			continue
+		}
+		if present, ok := to[f.Name]; ok && (f.Name == "Warning" || isRepeated(from[:i], f.Name)) {
+			to[f.Name] = append(present, f.Value)
+			continue
+		}
+		values = append(values, f.Value)
+		to[f.Name] = values[len(values)-1 : len(values) : len(values)]
+	}
+}
+
+func isRepeated(before []wire.Field, name string) bool {
+	for i := len(before) - 1; i >= 0; i-- {
+		if before[i].Name == name {
+			return true
+		}
+	}
+	return false
 }

@@ -1,55 +1,76 @@
 package proxy
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
-// relay writes the backend's answer to the client: status, header, body as it comes, trailer.
-func (h *Handler) relay(ctx context.Context, w http.ResponseWriter, r *http.Request, answer *http.Response) {
-	header := w.Header()
-	copyAnswerHeader(header, answer.Header)
-	announced := len(answer.Trailer)
-	if announced > 0 {
-		names := make([]string, 0, announced)
-		for name := range answer.Trailer {
-			names = append(names, name)
-		}
-		header["Trailer"] = []string{strings.Join(names, ", ")}
+// relay writes the backend's answer to the client: status, header, body as it comes, trailer. forget ends the watching of the client.
+func (p *passage) relay(conn *wire.Conn, answer *wire.Answer, forget func() bool) outcome {
+	if p.protocol != "" {
+		return p.relayUpgrade(conn, answer, forget)
 	}
-	w.WriteHeader(answer.StatusCode)
-
-	s := &stream{w: w, buffers: &h.buffers, live: answer.ContentLength < 0}
 	switch {
-	case s.live && h.cfg.IsWatch(r):
+	case answer.Status == http.StatusSwitchingProtocols:
+		return badUpgrade // nobody has asked for it
+	case isRedirect(answer):
+		return badRedirect
+	}
+	return p.relayAnswer(conn, answer)
+}
+
+func (p *passage) relayAnswer(conn *wire.Conn, answer *wire.Answer) outcome {
+	header := p.w.Header()
+	copyAnswerHeader(header, answer.Header)
+	var announced []string
+	for _, f := range answer.Header {
+		if f.Name == "Trailer" {
+			announced = append(announced, namedByConnection(http.Header{"Connection": {f.Value}})...)
+		}
+	}
+	if len(announced) > 0 {
+		header["Trailer"] = []string{strings.Join(announced, ", ")}
+	}
+	p.upload.settle(p)
+	p.w.WriteHeader(answer.Status)
+
+	s := &stream{w: p.w, live: answer.Length < 0}
+	switch {
+	case s.live && p.h.cfg.IsWatch(p.r):
 		s.flush()
-	case s.live:
+	case s.live && !conn.Ready():
 		defer s.flushWhenSlow()()
 	}
-	switch err := s.copy(answer.Body); {
+	switch err := s.copy(conn); {
 	case err == nil:
 	case s.broken:
-		return // the client has gone; closing the answer tells the backend
-	case isStopping(ctx):
-		return // a watch may end at any time
+		return clientGone
+	case isStopping(p.ctx):
+		return stopped
 	default:
-		abort()
+		return backendBroke
 	}
-	writeTrailer(header, answer.Trailer, announced)
+	writeTrailer(header, answer.Trailer, len(announced))
+	return relayed
 }
 
 // writeTrailer sets the trailer. Names that were not announced need the prefix by which net/http
 // knows them.
-func writeTrailer(header, trailer http.Header, announced int) {
-	for name, values := range trailer {
+func writeTrailer(header http.Header, trailer []wire.Field, announced int) {
+	for _, f := range trailer {
+		if isHopByHop(f.Name) || f.Name == "Content-Length" {
+			continue
+		}
+		name := f.Name
 		if len(trailer) != announced {
 			name = http.TrailerPrefix + name
 		}
-		header[name] = values
+		header[name] = append(header[name], f.Value)
 	}
 }
 
@@ -58,10 +79,9 @@ const slow = 200 * time.Millisecond
 
 // stream copies an answer's body to the client.
 type stream struct {
-	w       http.ResponseWriter
-	buffers *buffers
-	live    bool // of unknown length: each part is passed on as it comes
-	broken  bool // writing failed
+	w      http.ResponseWriter
+	live   bool // of unknown length: each part is passed on as it comes
+	broken bool // writing failed
 
 	mu      sync.Mutex
 	started bool // guards w against flushWhenSlow
@@ -94,46 +114,28 @@ func (s *stream) start() {
 	s.mu.Unlock()
 }
 
-// copy copies body until its end. It changes to a large buffer when a small one was filled, and
-// back when a large one was hardly used.
-func (s *stream) copy(body io.Reader) error {
-	small := s.buffers.getSmall()
-	defer s.buffers.putSmall(small)
-	var large *[largeBuffer]byte
-	defer func() {
-		if large != nil {
-			s.buffers.putLarge(large)
-		}
-	}()
-	buffer := small[:]
+// copy copies the body until its end, straight from the buffer that it was read into.
+func (s *stream) copy(conn *wire.Conn) error {
 	for first := true; ; first = false {
-		n, err := body.Read(buffer)
-		if n > 0 {
+		data, err := conn.Next()
+		if len(data) > 0 {
 			if first {
 				s.start()
 			}
-			if _, werr := s.w.Write(buffer[:n]); werr != nil {
+			if _, werr := s.w.Write(data); werr != nil {
 				s.broken = true
 				return werr
 			}
 			// At the end of the body the server flushes by itself, in one packet with the end.
-			if s.live && err == nil {
+			if s.live && err == nil && !conn.Ready() {
 				s.flush()
 			}
 		}
-		switch {
-		case err == io.EOF:
+		if err == io.EOF {
 			return nil
-		case err != nil:
-			return err
 		}
-		switch {
-		case large == nil && n == len(buffer):
-			large = s.buffers.getLarge()
-			buffer = large[:]
-		case large != nil && n < smallBuffer:
-			s.buffers.putLarge(large)
-			large, buffer = nil, small[:]
+		if err != nil {
+			return err
 		}
 	}
 }

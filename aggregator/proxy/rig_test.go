@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/portico-api/portico/aggregator/proxy"
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
 // certificate returns a self-signed certificate for 127.0.0.1 and a pool that trusts it.
@@ -66,31 +68,80 @@ func server(tb testing.TB, cert tls.Certificate, handler http.Handler) *httptest
 	return s
 }
 
-// target is a backend of one endpoint.
+// target is a backend of one endpoint, which keeps the connections that can be kept.
 type target struct {
 	address   string
-	transport *http.Transport
+	transport *http.Transport // the client of a bare ReverseProxy
+	dialer    wire.Dialer
 	err       error
+
+	mu   sync.Mutex
+	idle []*wire.Conn
 }
 
 func newTarget(tb testing.TB, address string, roots *x509.CertPool) *target {
-	t := &target{address: address, transport: &http.Transport{
-		TLSClientConfig:     &tls.Config{RootCAs: roots},
-		DisableCompression:  true,
-		MaxIdleConnsPerHost: 512,
-	}}
+	config := &tls.Config{RootCAs: roots}
+	t := &target{
+		address:   address,
+		transport: &http.Transport{TLSClientConfig: config, DisableCompression: true, MaxIdleConnsPerHost: 512},
+		dialer: wire.Dialer{
+			Net:              new(net.Dialer),
+			TLS:              &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", NextProtos: []string{"http/1.1"}},
+			HandshakeTimeout: 20 * time.Second,
+			Buffers:          new(wire.Buffers),
+		},
+	}
 	tb.Cleanup(t.transport.CloseIdleConnections)
+	tb.Cleanup(t.close)
 	return t
 }
 
-func (t *target) Pick() (string, func(), error) {
-	return t.address, func() {}, t.err
+func (t *target) Pick(proxy.Endpoint) (proxy.Endpoint, error) { return t, t.err }
+
+func (t *target) MayRetry() bool { return true }
+
+func (t *target) Connect(ctx context.Context, _ bool) (*wire.Conn, error) {
+	t.mu.Lock()
+	for n := len(t.idle); n > 0; n = len(t.idle) {
+		c := t.idle[n-1]
+		t.idle = t.idle[:n-1]
+		if c.Alive() {
+			t.mu.Unlock()
+			c.Begin()
+			return c, nil
+		}
+		c.Close()
+	}
+	t.mu.Unlock()
+	c, err := t.dialer.Dial(ctx, t.address)
+	if err != nil {
+		return nil, err
+	}
+	c.Begin()
+	return c, nil
 }
 
-func (t *target) RoundTrip(r *http.Request) (*http.Response, error) { return t.transport.RoundTrip(r) }
+func (t *target) Answered(int, time.Duration) {}
 
-func (t *target) Dial(ctx context.Context, address string) (net.Conn, error) {
-	return (&tls.Dialer{Config: t.transport.TLSClientConfig}).DialContext(ctx, "tcp", address)
+func (t *target) Done(c *wire.Conn, _, _ bool) {
+	if c == nil {
+		return
+	}
+	if !c.End() {
+		c.Close()
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.idle = append(t.idle, c)
+}
+
+func (t *target) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.idle {
+		c.Close()
+	}
 }
 
 var alice = &user.DefaultInfo{

@@ -1,8 +1,7 @@
 package proxy
 
 import (
-	"bufio"
-	"context"
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -10,121 +9,116 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
-// relayDeadline bounds the relaying of an answer that refuses an upgrade: the connection is not one
-// of the pool's, which look after themselves.
+// relayDeadline bounds the relaying of an answer that refuses an upgrade.
 const relayDeadline = 10 * time.Second
 
-// upgradeProtocol returns the protocol that r asks to change to. Only HTTP/1.1 can do that.
+// upgradeProtocol returns the protocol that r asks to change to. Only HTTP/1.1 can do that, and only without a body: a backend
+// may ignore the wish, and then it is one of the usual requests.
 func upgradeProtocol(r *http.Request) string {
-	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || len(r.Header["Upgrade"]) == 0 {
+	if len(r.Header["Upgrade"]) == 0 || r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.ContentLength != 0 {
 		return ""
 	}
 	if !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") {
 		return ""
 	}
-	return r.Header.Get("Upgrade")
+	protocol := r.Header.Get("Upgrade")
+	if isHTTP(protocol) {
+		return ""
+	}
+	return protocol
 }
 
-// upgrade asks the backend for another protocol and, when it agrees, joins the two connections.
-func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, address, protocol string) {
-	ctx := r.Context()
-	r.Header["Connection"] = []string{"Upgrade"}
-	r.Header["Upgrade"] = []string{protocol}
-
-	conn, err := h.cfg.Backend.Dial(ctx, address)
-	if err != nil {
-		h.fail(w, r, reachError(ctx, err))
-		return
-	}
-	defer conn.Close()
-	// A client that goes away or runs out of time while the backend thinks ends the exchange.
-	forget := context.AfterFunc(ctx, func() { conn.Close() })
-	defer forget()
-
-	out := outgoing(ctx, r, address)
-	if err := out.Write(conn); err != nil {
-		h.fail(w, r, reachError(ctx, err))
-		return
-	}
-	reader := bufio.NewReader(conn)
-	answer, err := http.ReadResponse(reader, out)
-	if err != nil {
-		h.fail(w, r, reachError(ctx, err))
-		return
-	}
-	defer answer.Body.Close()
-
-	switch {
-	case answer.StatusCode == http.StatusSwitchingProtocols && strings.EqualFold(answer.Header.Get("Upgrade"), protocol):
-		if forget() {
-			h.join(w, r, answer, &upgraded{Conn: conn, reader: reader})
+// isHTTP tells whether a list of protocols has one over which requests are sent. The client would speak to the backend
+// itself and could call itself whoever it likes.
+func isHTTP(protocols string) bool {
+	for protocol := range strings.SplitSeq(protocols, ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+		switch strings.ToLower(name) {
+		case "h2", "h2c", "h3", "http", "tls":
+			return true
 		}
-	case answer.StatusCode >= http.StatusBadRequest:
-		_ = conn.SetDeadline(time.Now().Add(relayDeadline))
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(relayDeadline))
-		h.relay(ctx, w, r, answer)
-	default:
-		h.fail(w, r, errInvalidUpgrade())
 	}
+	return false
+}
+
+// relayUpgrade joins the two connections when the backend agrees to another protocol.
+func (p *passage) relayUpgrade(conn *wire.Conn, answer *wire.Answer, forget func() bool) outcome {
+	switch {
+	case answer.Status == http.StatusSwitchingProtocols && strings.EqualFold(answer.Get("Upgrade"), p.protocol):
+		if !forget() {
+			return clientGone
+		}
+		return p.join(conn, answer)
+	case answer.Status >= http.StatusBadRequest:
+		overdue := time.AfterFunc(relayDeadline, conn.Interrupt)
+		defer overdue.Stop()
+		_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(relayDeadline))
+		return p.relayAnswer(conn, answer)
+	}
+	return badUpgrade
 }
 
 // upgraded is a connection whose first bytes may have been read together with the HTTP header.
 type upgraded struct {
 	net.Conn
-	reader *bufio.Reader
+	reader io.Reader
 }
 
 func (u *upgraded) Read(p []byte) (int, error) { return u.reader.Read(p) }
 
 // join takes the client's connection over, tells it of the change, and copies both ways until
 // either side or the server ends.
-func (h *Handler) join(w http.ResponseWriter, r *http.Request, answer *http.Response, backend *upgraded) {
-	copyUpgradeHeader(w.Header(), answer.Header)
-	answer.Header = w.Header()
-	conn, buffered, err := http.NewResponseController(w).Hijack()
+func (p *passage) join(conn *wire.Conn, answer *wire.Answer) outcome {
+	header := p.w.Header()
+	copyAnswerHeader(header, answer.Header)
+	header["Connection"] = []string{"Upgrade"}
+	header["Upgrade"] = []string{answer.Get("Upgrade")}
+	front, buffered, err := http.NewResponseController(p.w).Hijack()
 	if err != nil {
-		h.fail(w, r, reachError(r.Context(), err))
-		return
+		return badUpgrade
 	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Time{}) // the server's deadlines were those of a request
-	answer.Body = nil
-	if answer.Write(buffered) != nil || buffered.Flush() != nil {
-		return
+	defer front.Close()
+	_ = front.SetDeadline(time.Time{}) // the server's deadlines were those of a request
+	_, err = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	if err == nil {
+		err = header.Write(buffered)
+	}
+	if err == nil {
+		_, err = buffered.WriteString("\r\n")
+	}
+	if err != nil || buffered.Flush() != nil {
+		return clientGone
 	}
 
-	client := &upgraded{Conn: conn, reader: buffered.Reader}
+	ahead, back := conn.Detach()
+	client := &upgraded{Conn: front, reader: buffered.Reader}
+	backend := &upgraded{Conn: back, reader: io.MultiReader(bytes.NewReader(ahead), back)}
 	ended := make(chan struct{}, 2)
-	go h.copyUntilEnd(client, backend, ended)
-	go h.copyUntilEnd(backend, client, ended)
+	go p.h.copyUntilEnd(client, backend, ended)
+	go p.h.copyUntilEnd(backend, client, ended)
 	pending := 2
 	select {
 	case <-ended:
 		pending--
-	case <-h.cfg.Stopping:
-	case <-r.Context().Done():
+	case <-p.h.cfg.Stopping:
+	case <-p.r.Context().Done():
 	}
 	// One direction alone is of no use to either protocol: both end.
-	conn.Close()
-	backend.Close()
+	front.Close()
+	back.Close()
 	for range pending {
 		<-ended
 	}
-}
-
-// copyUpgradeHeader is copyAnswerHeader for an answer in which Connection and Upgrade are the point.
-func copyUpgradeHeader(to, from http.Header) {
-	protocol := from["Upgrade"]
-	copyAnswerHeader(to, from)
-	to["Connection"] = []string{"Upgrade"}
-	to["Upgrade"] = protocol
+	return relayed
 }
 
 func (h *Handler) copyUntilEnd(to, from *upgraded, ended chan<- struct{}) {
-	buffer := h.buffers.getLarge()
-	defer h.buffers.putLarge(buffer)
+	buffer := h.copies.get()
+	defer h.copies.put(buffer)
 	_, _ = io.CopyBuffer(writerOnly{to.Conn}, readerOnly{from}, buffer[:])
 	ended <- struct{}{}
 }

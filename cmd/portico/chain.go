@@ -123,6 +123,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		CustomResources:          ext,
 		Leadership:               frontLeadership,
 		Metrics:                  generic.Metrics.Aggregator,
+		BackendMetrics:           generic.Metrics.Backend,
 	}, generic, mid)
 	return front, err
 }

@@ -24,8 +24,9 @@ var mayImport = map[string][]string{
 		"aggregator/proxy", "aggregator/backend", "delegation", "delegation/registry", "delegation/registry/fieldtypes",
 		"handler", "handler/rest", "handler/discovery", "handler/openapi", "metrics",
 	},
-	"aggregator/proxy":   {"metrics"},
-	"aggregator/backend": {"metrics"},
+	"aggregator/proxy":   {"aggregator/wire", "metrics"},
+	"aggregator/backend": {"aggregator/wire", "metrics"},
+	"aggregator/wire":    {},
 	"delegation": {
 		"handler", "handler/rest", "handler/filters", "handler/discovery", "handler/openapi", "serving", "metrics",
 	},
