@@ -25,6 +25,7 @@ func (s *GenericAPIServer) installBasicPaths() error {
 		p.Handle("/metrics/slis", s.config.Metrics.SLIHandler())
 		p.Handle("/statusz", s.statuszPage())
 		p.UnlistedHandle(ChainPath, http.HandlerFunc(s.serveChain))
+		p.UnlistedHandle(TracePath, http.HandlerFunc(s.serveTrace))
 		if s.config.Flags != nil {
 			p.Handle("/flagz", flagzPage(s.config.Flags))
 		}

@@ -2,7 +2,6 @@ package delegation
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,42 +16,40 @@ import (
 )
 
 // TracePath is where administrators ask who serves a path.
-const TracePath = "/debug/trace"
+const TracePath = "/debug/portico/trace"
 
 // Trace is the way of a request through the chain.
 type Trace struct {
 	Stations []handler.Station `json:"stations"`
 }
 
-// TraceHandler tells for a path and a verb each station of the chain, what it decides and why, without making the request. The query says which:
+// serveTrace tells for a path and a verb each station of the chain, what it decides and why, without making the request. The query says which:
 // path (with a query of its own, if any), verb (an HTTP method or get, list, watch, create, update, patch, delete; default get), user and
 // group (default: whoever asks, who may otherwise have to be allowed to impersonate them).
-func (s *GenericAPIServer) TraceHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			w.Header().Set("Allow", http.MethodGet)
-			handler.WriteError(w, r, apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, r.Method, schema.GroupResource{}, "", "a trace can only be read", 0, true))
-			return
-		}
-		made, err := askedOf(r)
-		if err != nil {
-			handler.WriteError(w, r, apierrors.NewBadRequest(err.Error()))
-			return
-		}
-		asked, err := s.askedBy(r, made)
-		if err != nil {
-			handler.WriteError(w, r, err)
-			return
-		}
-		body, err := json.Marshal(s.trace(asked))
-		if err != nil {
-			handler.WriteError(w, r, fmt.Errorf("encoding a trace: %w", err))
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		_, _ = w.Write(body) // a client that has gone needs no answer
-	})
+func (s *GenericAPIServer) serveTrace(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		handler.WriteError(w, r, apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, r.Method, schema.GroupResource{}, "", "a trace can only be read", 0, true))
+		return
+	}
+	made, err := askedOf(r)
+	if err != nil {
+		handler.WriteError(w, r, apierrors.NewBadRequest(err.Error()))
+		return
+	}
+	asked, err := s.askedBy(r, made)
+	if err != nil {
+		handler.WriteError(w, r, err)
+		return
+	}
+	body, err := json.Marshal(s.trace(asked))
+	if err != nil {
+		handler.WriteError(w, r, fmt.Errorf("encoding a trace: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(body) // a client that has gone needs no answer
 }
 
 func (s *GenericAPIServer) trace(r *http.Request) *Trace {
@@ -104,7 +101,7 @@ func askedOf(r *http.Request) (*http.Request, error) {
 func (s *GenericAPIServer) askedBy(r, made *http.Request) (*http.Request, error) {
 	caller, ok := handler.RequestFrom(r.Context())
 	if !ok || caller.User == nil {
-		return nil, errors.New("a trace is for known users")
+		return nil, apierrors.NewUnauthorized("a trace is for known users")
 	}
 	query := r.URL.Query()
 	who, err := filters.ActAs(r.Context(), s.config.Authorizer, caller.User, query.Get("user"), query["group"])

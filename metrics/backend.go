@@ -49,7 +49,7 @@ func (b *Backend) Endpoint(apiService, address string) *BackendEndpoint {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.uses[backendKey{apiService, address}]++
-	return &BackendEndpoint{
+	e := &BackendEndpoint{
 		owner: b, apiService: apiService, address: address,
 		duration:    b.duration.WithLabelValues(apiService, address),
 		inFlight:    b.inFlight.WithLabelValues(apiService, address),
@@ -58,6 +58,8 @@ func (b *Backend) Endpoint(apiService, address string) *BackendEndpoint {
 		failures:    b.failures.WithLabelValues(apiService, address),
 		ejections:   b.ejections.WithLabelValues(apiService, address),
 	}
+	e.codes = newBound(func(code int) int { return code }, e.counter)
+	return e
 }
 
 // BackendEndpoint observes one endpoint. All its methods may be called on a nil receiver, and after Forget; they then show nothing.
@@ -69,15 +71,9 @@ type BackendEndpoint struct {
 	inFlight, connections        prometheus.Gauge
 	retries, failures, ejections prometheus.Counter
 
-	codes [10]codeCounters // by first digit
+	codes *bound[int, prometheus.Counter]
 
 	gone bool // under the owner's mu
-}
-
-// codeCounters are the counters of a hundred codes; the usual one is found without a lock.
-type codeCounters struct {
-	mu   sync.Mutex
-	code map[int]prometheus.Counter
 }
 
 // Answered counts an answer.
@@ -86,31 +82,27 @@ func (e *BackendEndpoint) Answered(code int, took time.Duration) {
 		return
 	}
 	e.duration.Observe(took.Seconds())
-	e.counter(code).Inc()
+	e.codes.get(code).Inc()
 }
 
+// counter makes the counter of a code that the endpoint answers with for the first time.
 func (e *BackendEndpoint) counter(code int) prometheus.Counter {
-	c := &e.codes[min(max(code/100, 0), 9)]
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if found, ok := c.code[code]; ok {
-		return found
+	alike := 0
+	for known := range *e.codes.table.Load() {
+		if known/100 == code/100 {
+			alike++
+		}
 	}
-	if c.code == nil {
-		c.code = map[int]prometheus.Counter{}
+	label := strconv.Itoa(code)
+	if alike >= maxCodes {
+		label = "other"
 	}
 	e.owner.mu.Lock()
 	defer e.owner.mu.Unlock()
 	if e.gone { // what is counted now is nobody's series
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "portico_backend_requests_total"})
 	}
-	label := strconv.Itoa(code)
-	if len(c.code) >= maxCodes {
-		label = "other"
-	}
-	found := e.owner.requests.WithLabelValues(e.apiService, e.address, label)
-	c.code[code] = found
-	return found
+	return e.owner.requests.WithLabelValues(e.apiService, e.address, label)
 }
 
 // maxCodes bounds the codes of one hundred that a backend can make series of.

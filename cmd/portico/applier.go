@@ -55,8 +55,14 @@ func newApplier(manifests []manifest, loopback *restclient.Config) (*applier, er
 
 // run applies all manifests, those again that could not be, and then waits for the end.
 func (a *applier) run(ctx context.Context, started func()) error {
+	defer a.client.http.CloseIdleConnections()
 	log := klog.FromContext(ctx)
-	all, pause, deadline, ready := len(a.pending), applyPause, time.Now().Add(applyPatience), false
+	late := time.AfterFunc(applyPatience, func() {
+		log.Info("Ready without some manifests, which will be tried again")
+		started()
+	})
+	defer late.Stop()
+	all, pause := len(a.pending), applyPause
 	for {
 		before := len(a.pending)
 		a.pass(ctx)
@@ -69,11 +75,6 @@ func (a *applier) run(ctx context.Context, started func()) error {
 		if len(a.pending) < before {
 			pause = applyPause
 		}
-		if !ready && time.Now().After(deadline) {
-			ready = true
-			log.Info("Ready without some manifests, which will be tried again", "missing", len(a.pending), "of", all)
-			started()
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -81,6 +82,7 @@ func (a *applier) run(ctx context.Context, started func()) error {
 		}
 		pause = min(2*pause, applyMaxPause)
 	}
+	late.Stop()
 	log.Info("Applied the manifests", "manifests", all)
 	started()
 	<-ctx.Done()

@@ -19,17 +19,21 @@ import (
 )
 
 // target is the front door that a command talks to.
-type target struct{ dataDir, kubeconfig string }
+type target struct {
+	dataDir, kubeconfig string
+	flags               *pflag.FlagSet
+}
 
 func (t *target) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.dataDir, "data-dir", defaultDataDir, "Data directory of the server, for its admin.kubeconfig.")
-	f.StringVar(&t.kubeconfig, "kubeconfig", "", "Kubeconfig of an administrator, instead of --data-dir. (default $KUBECONFIG)")
+	f.StringVar(&t.kubeconfig, "kubeconfig", "", "Kubeconfig of an administrator, instead of --data-dir. (default $KUBECONFIG, unless --data-dir is given)")
+	t.flags = f
 }
 
 // connect makes a client. Nothing is sent yet.
 func (t *target) connect() (*frontClient, error) {
 	file := t.kubeconfig
-	if file == "" {
+	if file == "" && !t.flags.Changed("data-dir") {
 		file = os.Getenv("KUBECONFIG")
 	}
 	if file == "" {
@@ -90,50 +94,27 @@ const maxTold = 32 << 20
 
 // fetch reads a page that is not of the API. The error of an answer that is one is a *refusal.
 func (c *frontClient) fetch(ctx context.Context, path, accept string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+path, nil)
+	code, told, err := c.exchange(ctx, http.MethodGet, path, accept, "", nil)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", accept)
-	response, err := c.http.Do(request)
-	if err != nil {
-		return nil, err
+	if code != http.StatusOK {
+		return nil, &refusal{apierrors.NewGenericServerResponse(code, http.MethodGet, schema.GroupResource{}, "", "", 0, true), string(told)}
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxTold))
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, &refusal{apierrors.NewGenericServerResponse(response.StatusCode, http.MethodGet, schema.GroupResource{}, "", "", 0, true), string(body)}
-	}
-	return body, nil
+	return told, nil
 }
 
 func (c *frontClient) do(ctx context.Context, verb, path, media string, body []byte, into any) error {
-	request, err := http.NewRequestWithContext(ctx, verb, c.url+path, bytes.NewReader(body))
+	code, told, err := c.exchange(ctx, verb, path, "application/json", media, body)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Accept", "application/json")
-	if media != "" {
-		request.Header.Set("Content-Type", media)
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	told, err := io.ReadAll(io.LimitReader(response.Body, maxTold))
-	if err != nil {
-		return fmt.Errorf("reading the answer to %s %s: %w", verb, path, err)
-	}
-	if response.StatusCode >= http.StatusBadRequest {
+	if code >= http.StatusBadRequest {
 		var status metav1.Status
 		if json.Unmarshal(told, &status) == nil && status.Kind == "Status" {
 			return &apierrors.StatusError{ErrStatus: status}
 		}
-		return apierrors.NewGenericServerResponse(response.StatusCode, verb, schema.GroupResource{}, "", string(told), 0, true)
+		return apierrors.NewGenericServerResponse(code, verb, schema.GroupResource{}, "", string(told), 0, true)
 	}
 	if into == nil {
 		return nil
@@ -142,4 +123,25 @@ func (c *frontClient) do(ctx context.Context, verb, path, media string, body []b
 		return fmt.Errorf("reading the answer to %s %s: %w", verb, path, err)
 	}
 	return nil
+}
+
+// exchange sends one request and reads the answer, whatever it is.
+func (c *frontClient) exchange(ctx context.Context, verb, path, accept, media string, body []byte) (code int, told []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, verb, c.url+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Accept", accept)
+	if media != "" {
+		request.Header.Set("Content-Type", media)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	if told, err = io.ReadAll(io.LimitReader(response.Body, maxTold)); err != nil {
+		return 0, nil, fmt.Errorf("reading the answer to %s %s: %w", verb, path, err)
+	}
+	return response.StatusCode, told, nil
 }

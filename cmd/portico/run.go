@@ -269,7 +269,6 @@ func reachable(addr net.Addr) string {
 func finish(front *delegation.GenericAPIServer, o *storeOptions, store *storage.Store, id *identity, url string) error {
 	front.Handler.NonGoRestfulMux.Update(func(p *handler.Paths) {
 		p.UnlistedHandle(snapshotPath, serveSnapshot(store))
-		p.UnlistedHandle(delegation.TracePath, front.TraceHandler())
 	})
 	return errors.Join(
 		o.healthChecks(front, store),

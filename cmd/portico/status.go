@@ -134,20 +134,17 @@ func failing(page string) []string {
 	return names
 }
 
-// serviceLabel is what an EndpointSlice says which service it is of.
-const serviceLabel = discoveryv1.LabelServiceName
-
 // endpoints counts where an APIService's backend is.
 func (c *frontClient) endpoints(ctx context.Context, s *apiregistrationv1.ServiceReference) (ready, all int, err error) {
 	if s == nil {
 		return 0, 0, nil
 	}
-	var slices discoveryv1.EndpointSliceList
-	path := "/apis/discovery.k8s.io/v1/namespaces/" + s.Namespace + "/endpointslices?labelSelector=" + serviceLabel + "%3D" + s.Name
-	if err := c.get(ctx, path, &slices); err != nil {
+	var found discoveryv1.EndpointSliceList
+	path := "/apis/discovery.k8s.io/v1/namespaces/" + s.Namespace + "/endpointslices?labelSelector=" + discoveryv1.LabelServiceName + "%3D" + s.Name
+	if err := c.get(ctx, path, &found); err != nil {
 		return 0, 0, fmt.Errorf("listing the endpoints of %s/%s: %w", s.Namespace, s.Name, err)
 	}
-	for _, slice := range slices.Items {
+	for _, slice := range found.Items {
 		for _, e := range slice.Endpoints {
 			all += len(e.Addresses)
 			if e.Conditions.Ready == nil || *e.Conditions.Ready {

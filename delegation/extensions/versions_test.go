@@ -224,4 +224,10 @@ func TestAWebhookConverts(t *testing.T) {
 	if a := r.get(ones + "/three"); a.code != 404 {
 		t.Errorf("what could not be converted was stored: %d %s", a.code, a.body)
 	}
+	const series = `apiserver_crd_conversion_webhook_duration_seconds_count{crd_name="widgets.example.com"`
+	if !r.shows(series) {
+		t.Error("the definition has no series")
+	}
+	r.do(http.MethodDelete, crds+"/widgets.example.com", nil)
+	r.until("its series go with the definition", func() bool { return !r.shows(series) })
 }

@@ -81,18 +81,18 @@ func TestTraceTellsWhoServesAPath(t *testing.T) {
 	if out, err := p.runs("trace", "--as", "system:serviceaccount:default:default", "/api/v1/configmaps"); err != nil || !strings.Contains(out, "allowed") {
 		t.Errorf("a service account lacks its groups: %v %s", err, out)
 	}
-	p.kubectl(t, "create", "clusterrole", "tracer", "--verb=get", "--non-resource-url=/debug/trace")
+	p.kubectl(t, "create", "clusterrole", "tracer", "--verb=get", "--non-resource-url=/debug/portico/trace")
 	p.kubectl(t, "create", "clusterrolebinding", "tracer", "--clusterrole=tracer", "--user=tracer")
 	if out, err := p.runs("trace", "--as-group", "dev", "/api"); err == nil || !strings.Contains(out, "without impersonating a user") {
 		t.Errorf("a group without a user: %v %s", err, out)
 	}
-	p.kubectl(t, "get", "--raw", "/debug/trace?path=/api", "--as", "tracer")
-	for query, user := range map[string]string{"/debug/trace?path=/api&user=jane": "tracer", "/debug/trace?path=/api": "jane"} {
+	p.kubectl(t, "get", "--raw", "/debug/portico/trace?path=/api", "--as", "tracer")
+	for query, user := range map[string]string{"/debug/portico/trace?path=/api&user=jane": "tracer", "/debug/portico/trace?path=/api": "jane"} {
 		if _, errs, err := p.tryKubectl(t, "", "get", "--raw", query, "--as", user); err == nil || !strings.Contains(errs, "forbidden") {
 			t.Errorf("%s may ask %s: %s", user, query, errs)
 		}
 	}
-	if code, _ := fetch(t, p.clientWith(t, nil), p.url+"/debug/trace?path=/api"); code != http.StatusUnauthorized {
+	if code, _ := fetch(t, p.clientWith(t, nil), p.url+"/debug/portico/trace?path=/api"); code != http.StatusUnauthorized {
 		t.Errorf("who is not known may ask: %d", code)
 	}
 }
