@@ -52,13 +52,10 @@ func newNaming(definitions *registry.Store, c *catalog, now func() time.Time) *n
 	return n
 }
 
-// namers is how many definitions are named at a time: most of it is to wait for the store.
-const namers = 4
-
 // run names definitions until ctx ends. What is there already is known before anything is judged: follow tells of it while it keeps others
-// from the catalog, where settle looks.
+// from the catalog, where settle looks. There is one worker: several would be done sooner, and keep the processors from other requests.
 func (n *naming) run(ctx context.Context) error {
-	return n.queue.Run(ctx, namers, func(ctx context.Context) error {
+	return n.queue.Run(ctx, 1, func(ctx context.Context) error {
 		return n.catalog.follow(ctx, func(d *definition, deleted bool) {
 			if deleted {
 				n.release(d)
