@@ -14,6 +14,7 @@ import (
 
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/discovery"
+	"github.com/portico-api/portico/handler/filters"
 	"github.com/portico-api/portico/handler/openapi"
 	"github.com/portico-api/portico/metrics"
 	"github.com/portico-api/portico/serving"
@@ -70,6 +71,8 @@ type Config struct {
 	// EnableProfiling adds /debug/pprof and /debug/flags/v.
 	EnableProfiling bool
 
+	// Auditor writes down what is asked; nil writes nothing.
+	Auditor filters.Auditor
 	// Tracer makes spans of requests; nil makes none.
 	Tracer trace.Tracer
 	// Flags are what /flagz shows; without them it is not there.

@@ -29,6 +29,7 @@ func (c *Config) filters() *filters.Config {
 		MaxMutatingRequestsInFlight: limitOrNone(c.MaxMutatingRequestsInFlight),
 		WaitGroup:                   c.HandlerChainWaitGroup,
 		Metrics:                     c.Metrics,
+		Auditor:                     c.Auditor,
 		Tracer:                      c.Tracer,
 	}
 }

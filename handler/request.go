@@ -21,6 +21,8 @@ type Request struct {
 	Impersonator user.Info
 	// ReceivedAt is the arrival time; every deadline and latency counts from it.
 	ReceivedAt time.Time
+	// Record is what is written down of the request; nil when nothing is.
+	Record *Record
 	// AuditID is the Audit-ID header of the request, or a new UUID.
 	AuditID string
 	// MuxIncomplete is true when the request arrived before every mux-completeness signal was

@@ -23,6 +23,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if d := status.Details; d != nil && d.RetryAfterSeconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(d.RetryAfterSeconds)))
 	}
+	recordError(r, status)
 	body, contentType := encodeStatus(r, status)
 	h := w.Header()
 	h.Set("Content-Type", contentType)
@@ -91,11 +92,15 @@ func encodeStatus(r *http.Request, status *metav1.Status) (body []byte, contentT
 			return body, "application/yaml"
 		}
 	}
+	return append(statusJSON(status), '\n'), "application/json"
+}
+
+func statusJSON(status *metav1.Status) []byte {
 	body, err := json.Marshal(status)
 	if err != nil { // impossible: a Status holds strings and numbers only
 		panic(err)
 	}
-	return append(body, '\n'), "application/json"
+	return body
 }
 
 // prefersYAML tells whether YAML is the first media type of an Accept header. Everything that reads a Status reads JSON,

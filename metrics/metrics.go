@@ -20,6 +20,7 @@ type Metrics struct {
 	Authentication *Authentication
 	Authorization  *Authorization
 	Admission      *Admission
+	Audit          *Audit
 	Extensions     *Extensions
 	Health         *Health
 	Workqueues     *Workqueues
@@ -48,6 +49,7 @@ func New() *Metrics {
 	m.Authentication = newAuthentication(registry)
 	m.Authorization = newAuthorization(registry)
 	m.Admission = newAdmission(registry)
+	m.Audit = newAudit(registry)
 	m.Extensions = newExtensions(registry)
 	m.Units = newUnits(registry)
 	m.Certificates = newCertificates(registry)

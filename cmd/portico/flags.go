@@ -31,6 +31,7 @@ func (o *options) flagGroups() []flagGroup {
 		{"Extension API servers", o.addBackendFlags},
 		{"Limits", o.addLimitFlags},
 		{"Start and end", o.addLifeFlags},
+		{"Audit trail", o.audit.addFlags},
 		{"Logs, traces and profiles", o.addLogFlags},
 	}
 }

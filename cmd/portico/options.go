@@ -42,6 +42,7 @@ type options struct {
 	proxyClientKeyFile       string
 
 	store   storeOptions
+	audit   auditOptions
 	tokens  tokenOptions
 	signing signingOptions
 
@@ -104,7 +105,7 @@ func (o *options) validate() error {
 	if err := o.store.validate(); err != nil {
 		return err
 	}
-	for _, validate := range []func() error{o.tokens.validate, o.signing.validate, o.validateExternalHostname, o.validateLogs} {
+	for _, validate := range []func() error{o.tokens.validate, o.signing.validate, o.audit.validate, o.validateExternalHostname, o.validateLogs} {
 		if err := validate(); err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	front, id, err := build(ctx, o, listener, store, m, manifests)
+	front, id, err := build(ctx, o, out, listener, store, m, manifests)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -68,7 +68,7 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 }
 
 // build makes the chain on an open store, and what belongs to the process and not to a unit.
-func build(ctx context.Context, o *options, listener net.Listener, store *storage.Store, m *metrics.Metrics, manifests []manifest) (*aggregator.Server, *identity, error) {
+func build(ctx context.Context, o *options, out io.Writer, listener net.Listener, store *storage.Store, m *metrics.Metrics, manifests []manifest) (*aggregator.Server, *identity, error) {
 	id, err := newIdentity(o)
 	if err != nil {
 		return nil, nil, err
@@ -96,6 +96,13 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 		return nil, nil, err
 	}
 	generic.Tracer = traces.tracer()
+	auditor, err := o.audit.auditor(ctx, out, m.Audit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if auditor != nil { // a nil pointer would not be a nil interface
+		generic.Auditor = auditor
+	}
 	signs, err := o.signing.authority(id)
 	if err != nil {
 		return nil, nil, err
@@ -126,7 +133,10 @@ func build(ctx context.Context, o *options, listener net.Listener, store *storag
 	if err := finish(front.GenericAPIServer, &o.store, store, id, localURL(listener)); err != nil {
 		return nil, nil, err
 	}
-	return front, id, front.AddDestroyFunc("traces", traces.close)
+	if err := front.AddDestroyFunc("traces", traces.close); err != nil {
+		return nil, nil, err
+	}
+	return front, id, runAuditor(ctx, auditor, front.GenericAPIServer)
 }
 
 // hostName tells replicas on different machines apart.

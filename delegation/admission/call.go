@@ -9,7 +9,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	webhookerrors "k8s.io/apiserver/pkg/admission/plugin/webhook/errors"
-	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/handler"
@@ -63,7 +62,7 @@ func (w *webhook) call(ctx context.Context, rv *review, form int) (said *admissi
 		return nil, &failure{w.name, fmt.Errorf("received invalid webhook response: %w", err), codeUnanswered}
 	}
 	for key, value := range said.AuditAnnotations {
-		audit.AddAuditAnnotation(ctx, w.name+"/"+key, value)
+		handler.RecordFrom(ctx).Annotate(w.name+"/"+key, value)
 	}
 	for _, text := range said.Warnings {
 		handler.AddWarning(ctx, text)

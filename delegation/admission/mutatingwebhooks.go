@@ -9,8 +9,6 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	auditapi "k8s.io/apiserver/pkg/apis/audit"
-	"k8s.io/apiserver/pkg/audit"
 
 	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/rest"
@@ -34,7 +32,7 @@ func (m *mutation) askWebhooks(ctx context.Context, h *hooks) (changed bool, err
 			return changed, err
 		}
 		if failed {
-			audit.AddAuditAnnotation(ctx, m.annotation("failed-open.mutation", i), w.name)
+			handler.RecordFrom(ctx).Annotate(m.annotation("failed-open.mutation", i), w.name)
 		}
 		if patched {
 			changed = true
@@ -50,7 +48,7 @@ func (m *mutation) askWebhooks(ctx context.Context, h *hooks) (changed bool, err
 // askWebhook asks one and applies what it wants. changed tells whether that made a difference.
 func (m *mutation) askWebhook(ctx context.Context, w *webhook, form, index int) (changed bool, err error) {
 	defer func() {
-		audit.AddAuditAnnotation(ctx, m.annotation("mutation", index), annotationOf(mutated{w.configuration, w.name, changed}))
+		handler.RecordFrom(ctx).Annotate(m.annotation("mutation", index), annotationOf(mutated{w.configuration, w.name, changed}))
 	}()
 	said, err := w.call(ctx, m.review, form)
 	if err != nil {
@@ -86,7 +84,7 @@ func (m *mutation) apply(ctx context.Context, w *webhook, said *admissionv1.Admi
 		return false, apierrors.NewInternalError(fmt.Errorf("applying the patch of webhook %q: %w", w.name, err))
 	}
 	if m.wantsPatches(ctx) {
-		audit.AddAuditAnnotation(ctx, m.annotation("patch", index), annotationOf(patchedBy{w.configuration, w.name, said.Patch, admissionv1.PatchTypeJSONPatch}))
+		handler.RecordFrom(ctx).Annotate(m.annotation("patch", index), annotationOf(patchedBy{w.configuration, w.name, said.Patch, admissionv1.PatchTypeJSONPatch}))
 	}
 	after, _, err = m.encoded(form) // with defaults, and without what the kind does not have
 	if err != nil {
@@ -106,8 +104,7 @@ func (m *mutation) annotation(kind string, index int) string {
 
 // wantsPatches tells whether this request's audit event holds what was sent: a patch may hold secrets, too.
 func (m *mutation) wantsPatches(ctx context.Context) bool {
-	event := audit.AuditContextFrom(ctx)
-	return event != nil && !event.GetEventLevel().Less(auditapi.LevelRequest)
+	return handler.RecordFrom(ctx).WantsRequest()
 }
 
 type mutated struct {

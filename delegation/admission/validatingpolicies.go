@@ -11,7 +11,6 @@ import (
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apiserver/pkg/audit"
 
 	"github.com/portico-api/portico/handler"
 )
@@ -141,7 +140,7 @@ func (p *validatingPolicy) act(ctx context.Context, rv *review, b *binding, f fi
 			handler.AddWarning(ctx, fmt.Sprintf("Validation failed for ValidatingAdmissionPolicy '%s' with binding '%s': %s", p.name, b.name, f.message))
 			m.Validation(p.name, b.name, f.problem, "warn", f.took)
 		case registrationv1.Audit:
-			audit.AddAuditAnnotation(ctx, "validation.policy.admission.k8s.io/validation_failure", annotationOf([]validationFailure{{
+			handler.RecordFrom(ctx).Annotate("validation.policy.admission.k8s.io/validation_failure", annotationOf([]validationFailure{{
 				Message: f.message, Policy: p.name, Binding: b.name, ExpressionIndex: f.index, ValidationActions: b.actions,
 			}}))
 			m.Validation(p.name, b.name, f.problem, "audit", f.took)
@@ -174,6 +173,6 @@ func (a annotations) add(key, value string) {
 
 func (a annotations) publish(ctx context.Context, policy string) {
 	for key, values := range a {
-		audit.AddAuditAnnotation(ctx, policy+"/"+key, strings.Join(values, ", "))
+		handler.RecordFrom(ctx).Annotate(policy+"/"+key, strings.Join(values, ", "))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apiserver/pkg/audit"
 
 	"github.com/portico-api/portico/handler"
 )
@@ -41,7 +40,7 @@ func (h *hooks) validateWebhooks(ctx context.Context, rv *review) error {
 		w, begin := asked[i].hook, time.Now()
 		_, err := w.call(ctx, rv, asked[i].form)
 		if errs[i] = w.settle(ctx, rv, err, time.Since(begin)); err != nil && errs[i] == nil {
-			audit.AddAuditAnnotation(ctx, fmt.Sprintf("failed-open.validating.webhook.admission.k8s.io/round_0_index_%d", i), w.name)
+			handler.RecordFrom(ctx).Annotate(fmt.Sprintf("failed-open.validating.webhook.admission.k8s.io/round_0_index_%d", i), w.name)
 		}
 	}
 	begin := time.Now()

@@ -16,7 +16,7 @@ import (
 // withAuthentication finds out who asks. Credentials go no further: whoever is behind this filter learns the user,
 // never the means to become that user.
 func withAuthentication(c *Config) filter {
-	a := &authentication{authenticator: c.Authenticator, headers: newIdentityHeaders(c), metrics: c.Metrics}
+	a := &authentication{authenticator: c.Authenticator, headers: newIdentityHeaders(c), auditor: c.Auditor, metrics: c.Metrics}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if a.authenticate(w, r) {
@@ -29,6 +29,7 @@ func withAuthentication(c *Config) filter {
 type authentication struct {
 	authenticator authenticator.Request
 	headers       *identityHeaders
+	auditor       Auditor
 	metrics       *metrics.Metrics
 }
 
@@ -47,7 +48,11 @@ func (a *authentication) authenticate(w http.ResponseWriter, r *http.Request) bo
 		}
 		a.metrics.Authentication.Observe(result, took)
 		closeHTTP2(w, r)
-		handler.WriteError(w, r, apierrors.NewUnauthorized("Unauthorized"))
+		refusal := apierrors.NewUnauthorized("Unauthorized")
+		if a.auditor != nil {
+			auditFailure(a.auditor, r, refusal, attempted(r))
+		}
+		handler.WriteError(w, r, refusal)
 		return false
 	}
 	a.metrics.Authentication.Observe(metrics.Success, took)

@@ -22,10 +22,11 @@ func list(c *Config) []filter {
 		withAccessLog(),
 		withCacheControl(),
 		withWaitGroup(c.WaitGroup, c.Metrics),      // a shutdown waits for all that is below
-		withDeadline(c.RequestTimeout),             // counts from the arrival
+		withDeadline(c.RequestTimeout, c.Auditor),  // counts from the arrival
 		withTimeout(c.Metrics),                     // enforces the deadline; below it, writes may be refused
 		withAuthentication(c),                      // everything below may trust the user
 		withTracing(c.Tracer),                      // who asks decides whether to believe what the client says of a trace
+		withAudit(c.Auditor, c.Metrics),            // says who really asks, and what becomes of it below
 		withImpersonation(c.Authorizer, c.Metrics), // limits and authorization are for the impersonated user
 		withMaxInFlight(c),                         // after authentication: system:masters pass a full server
 		withAuthorization(c.Authorizer, c.Metrics), // last: the director sees permitted requests only

@@ -78,7 +78,7 @@ func TestFiltersAreMetInTheContractsOrder(t *testing.T) {
 	h := filters.RecordOrder(ok, config(), func(name string) { met = append(met, name) })
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/api/v1/nodes", nil))
 	want := []string{"withAuditID", "withPanicRecovery", "withMuxComplete", "withRequestInfo", "withMetrics", "withAccessLog", "withCacheControl",
-		"withWaitGroup", "withDeadline", "withTimeout", "withAuthentication", "withTracing", "withImpersonation", "withMaxInFlight", "withAuthorization"}
+		"withWaitGroup", "withDeadline", "withTimeout", "withAuthentication", "withTracing", "withAudit", "withImpersonation", "withMaxInFlight", "withAuthorization"}
 	if !slices.Equal(met, want) {
 		t.Errorf("filters are met in the order\n%q, want\n%q", met, want)
 	}

@@ -34,6 +34,8 @@ type Config struct {
 	MaxMutatingRequestsInFlight int
 	// WaitGroup counts the requests that a shutdown waits for; nil counts none.
 	WaitGroup WaitGroup
+	// Auditor writes down what is asked; nil writes nothing.
+	Auditor Auditor
 	// Tracer makes spans of requests; nil makes none.
 	Tracer trace.Tracer
 	// Metrics may be nil.

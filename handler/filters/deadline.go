@@ -11,7 +11,7 @@ import (
 
 // withDeadline gives every request that is not long-running a deadline, counted from its arrival: the timeout that the
 // client asks for in the query, but never more than the limit.
-func withDeadline(limit time.Duration) filter {
+func withDeadline(limit time.Duration, auditor Auditor) filter {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rq := requestOf(r)
@@ -23,7 +23,9 @@ func withDeadline(limit time.Duration) filter {
 			if asked, ok := handler.QueryValue(r.URL.RawQuery, "timeout"); ok && asked != "" {
 				d, err := time.ParseDuration(asked)
 				if err != nil {
-					handler.WriteError(w, r, apierrors.NewBadRequest("invalid timeout specified in the request URL - "+err.Error()))
+					refusal := apierrors.NewBadRequest("invalid timeout specified in the request URL - " + err.Error())
+					auditFailure(auditor, r, refusal, refusal.ErrStatus.Message)
+					handler.WriteError(w, r, refusal)
 					return
 				}
 				if d > 0 && d < limit {

@@ -182,6 +182,13 @@ func (w *responseWriter) finish() {
 	}
 }
 
+// answered is the code that was sent, 0 when none was, and whether the deadline sent it in the handler's place.
+func (w *responseWriter) answered() (code int, late bool) {
+	w.mu.Lock() // the deadline may just be answering
+	defer w.mu.Unlock()
+	return w.status, w.state.Load() == expired
+}
+
 // discard drops the headers of an answer that will not be sent. It reports false if they were sent already.
 func (w *responseWriter) discard() bool {
 	if w.state.Load() != open {

@@ -44,6 +44,7 @@ func (e *endpoint) deleteBody(w http.ResponseWriter, r *http.Request) (*metav1.D
 	if err := e.options.decodeOptions(body, f, e.gvk.GroupVersion(), opts); err != nil {
 		return nil, err
 	}
+	recordOptions(r.Context(), opts)
 	return opts, nil
 }
 

@@ -107,6 +107,7 @@ func (e *endpoint) respondStored(w http.ResponseWriter, r *http.Request, status 
 		if err != nil {
 			return err
 		}
+		recordStored(r.Context(), enc.shape, stored)
 		e.respondMessage(w, r, status, enc.shape, message)
 		return nil
 	}
@@ -128,6 +129,7 @@ func (e *endpoint) respondStored(w http.ResponseWriter, r *http.Request, status 
 
 // respondJSON answers with body, which is JSON, in the encoding that was agreed on.
 func (e *endpoint) respondJSON(w http.ResponseWriter, r *http.Request, status int, enc encoding, body []byte) error {
+	handler.RecordFrom(r.Context()).AddAnswer(body)
 	switch {
 	case enc.format == formatYAML:
 		converted, err := yaml.JSONToYAML(body)
@@ -164,8 +166,9 @@ func (e *endpoint) respondObject(w http.ResponseWriter, r *http.Request, status 
 			status = int(s.Code)
 		}
 	}
+	recordWritten(r.Context(), obj, status)
 	if enc.format == formatProtobuf && enc.shape == shapeObject {
-		obj.GetObjectKind().SetGroupVersionKind(gvk)
+		recordObject(r.Context(), obj, gvk)
 		body, err := e.encodeProtobuf(nil, obj)
 		if err != nil {
 			return err
@@ -211,17 +214,17 @@ func (e *endpoint) decodeBody(w http.ResponseWriter, r *http.Request, validation
 	if err != nil {
 		return nil, err
 	}
-	if len(problems) == 0 {
-		return obj, nil
-	}
-	switch validation {
-	case metav1.FieldValidationStrict:
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v",
-			e.gvk.Kind, e.gvk.GroupVersion(), e.gvk.Kind, runtime.NewStrictDecodingError(problems)))
-	case metav1.FieldValidationWarn:
-		for _, problem := range problems {
-			handler.AddWarning(r.Context(), problem.Error())
+	if len(problems) > 0 {
+		switch validation {
+		case metav1.FieldValidationStrict:
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v",
+				e.gvk.Kind, e.gvk.GroupVersion(), e.gvk.Kind, runtime.NewStrictDecodingError(problems)))
+		case metav1.FieldValidationWarn:
+			for _, problem := range problems {
+				handler.AddWarning(r.Context(), problem.Error())
+			}
 		}
 	}
+	e.recordSent(r.Context(), obj)
 	return obj, nil
 }

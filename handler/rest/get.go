@@ -21,6 +21,7 @@ func (e *endpoint) get(w http.ResponseWriter, r *http.Request, at target) error 
 		if err != nil {
 			return err
 		}
+		recordStored(r.Context(), enc.shape, obj.JSON())
 		e.respondMessage(w, r, http.StatusOK, enc.shape, message)
 		return nil
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/portico-api/portico/handler"
 )
 
 // list answers with a collection, or starts a watch of it when the query says so.
@@ -45,6 +47,7 @@ func (e *endpoint) list(w http.ResponseWriter, r *http.Request, at target) error
 func (e *endpoint) respondList(w http.ResponseWriter, r *http.Request, enc encoding, list *List, include metav1.IncludeObjectPolicy) error {
 	switch {
 	case enc.format == formatProtobuf:
+		e.recordList(r.Context(), enc.shape, list)
 		return e.respondProtobufList(w, r, enc.shape, list)
 	case enc.format == formatYAML || enc.pretty:
 		var whole bytes.Buffer
@@ -54,10 +57,17 @@ func (e *endpoint) respondList(w http.ResponseWriter, r *http.Request, enc encod
 		return e.respondJSON(w, r, http.StatusOK, enc, whole.Bytes())
 	}
 	a := e.buffers.answer(w, r, http.StatusOK, jsonHeader)
-	if err := e.writeList(a, enc.shape, list, include); err != nil {
+	to := io.Writer(a)
+	record := handler.RecordFrom(r.Context())
+	var whole bytes.Buffer
+	if record.WantsAnswer() {
+		to = io.MultiWriter(a, &whole)
+	}
+	if err := e.writeList(to, enc.shape, list, include); err != nil {
 		return a.abandon(err)
 	}
 	a.Close() // an error means that the client is gone
+	record.AddAnswer(whole.Bytes())
 	return nil
 }
 

@@ -37,6 +37,7 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request, at target) erro
 	if err != nil {
 		return err
 	}
+	recordPatch(r.Context(), body, patchType == types.ApplyPatchType)
 	how := &UpdateOptions{
 		UpdateOptions: metav1.UpdateOptions{DryRun: opts.DryRun, FieldManager: opts.FieldManager, FieldValidation: opts.FieldValidation},
 	}

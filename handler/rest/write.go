@@ -205,7 +205,7 @@ func (e *endpoint) removeAll(w http.ResponseWriter, r *http.Request, at target) 
 	enc.shape = shapeObject
 	gvk := e.gvk.GroupVersion().WithKind(e.listKind)
 	if enc.format == formatProtobuf {
-		deleted.GetObjectKind().SetGroupVersionKind(gvk)
+		recordObject(r.Context(), deleted, gvk)
 		body, err := e.encodeProtobuf(nil, deleted)
 		if err != nil {
 			return err

@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"handler/authentication/serviceaccount": {"handler"},
 	"handler/authentication":                {"handler", "metrics"},
 	"handler/authorization":                 {"handler", "metrics"},
+	"handler/audit":                         {"handler", "metrics"},
 	"handler/rest":                          {"handler", "metrics"},
 	"handler/discovery":                     {"handler", "metrics"},
 	"handler/openapi":                       {"handler", "metrics"},

@@ -1,0 +1,97 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	auditapi "k8s.io/apiserver/pkg/apis/audit"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"k8s.io/apiserver/pkg/apis/audit/validation"
+	"k8s.io/apiserver/pkg/audit"
+	"k8s.io/apiserver/pkg/audit/policy"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+)
+
+// Policy says what is written down of which requests: as its first rule says that fits, and nothing of those that none fits.
+type Policy struct {
+	rules audit.PolicyRuleEvaluator
+}
+
+// ReadPolicy reads a Policy of audit.k8s.io/v1 from a file.
+func ReadPolicy(file string) (*Policy, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := ParsePolicy(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	}
+	return p, nil
+}
+
+// ParsePolicy reads a policy in YAML or JSON. A field that does not exist is a mistake, although kube-apiserver only warns: a rule whose
+// "users" is misspelt fits everybody.
+func ParsePolicy(data []byte) (*Policy, error) {
+	if err := oneDocument(data); err != nil {
+		return nil, err
+	}
+	declared := &auditapi.Policy{}
+	decoder := serializer.NewCodecFactory(audit.Scheme, serializer.EnableStrict).UniversalDecoder()
+	_, kind, err := decoder.Decode(data, nil, declared)
+	if err != nil {
+		return nil, onOneLine(err)
+	}
+	if want := auditv1.SchemeGroupVersion.WithKind("Policy"); *kind != want {
+		return nil, fmt.Errorf("it is a %s of %q: a Policy of %s is wanted", kind.Kind, kind.GroupVersion(), want.GroupVersion())
+	}
+	if err := validation.ValidatePolicy(declared).ToAggregate(); err != nil {
+		return nil, onOneLine(err)
+	}
+	if len(declared.Rules) == 0 {
+		return nil, errors.New("it has no rules: add one, such as {level: Metadata}")
+	}
+	return &Policy{policy.NewPolicyRuleEvaluator(declared)}, nil
+}
+
+// oneDocument refuses a second document, which would be read by nobody.
+func oneDocument(data []byte) error {
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	found := 0
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return onOneLine(err)
+		}
+		if len(bytes.TrimSpace(document)) > 0 {
+			found++
+		}
+	}
+	switch found {
+	case 0:
+		return errors.New("it is empty: a Policy of audit.k8s.io/v1 is wanted")
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("it holds %d documents: one is wanted", found)
+}
+
+// onOneLine is err as the start may say it.
+func onOneLine(err error) error {
+	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+}
+
+// of is what the policy wants of one request.
+func (p *Policy) of(request authorizer.Attributes) audit.RequestAuditConfig {
+	return p.rules.EvaluatePolicyRule(request)
+}
