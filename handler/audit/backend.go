@@ -3,10 +3,11 @@ package audit
 import (
 	"context"
 	"sync"
-
-	"k8s.io/klog/v2"
+	"sync/atomic"
+	"time"
 
 	auditapi "k8s.io/apiserver/pkg/apis/audit"
+	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/metrics"
 )
@@ -58,6 +59,9 @@ type Backend struct {
 	encode func(dst []byte, e *event) []byte
 	queue  *queue // nil unless events are kept for a while
 	spare  sync.Pool
+
+	untold atomic.Int64 // events that are lost and the log has not told of
+	toldAt atomic.Int64 // nanoseconds
 }
 
 func newBackend(name string, cfg Config, parallel int, to destination, encode func([]byte, *event) []byte) *Backend {
@@ -117,10 +121,15 @@ func (b *Backend) deliver(ctx context.Context, events [][]byte) {
 	}
 }
 
-// lost tells the operator of events that are not in the trail.
+// lost tells the operator of events that are not in the trail, in the log at most once a second: there may be one for each request.
 func (b *Backend) lost(part string, n int, err error, auditID string) {
 	b.cfg.Metrics.Lost(part, n)
-	klog.Background().Error(err, "Audit events are lost", "backend", b.name, "part", part, "events", n, "auditID", auditID)
+	b.untold.Add(int64(n))
+	now, last := time.Now().UnixNano(), b.toldAt.Load()
+	if now-last < int64(time.Second) || !b.toldAt.CompareAndSwap(last, now) {
+		return
+	}
+	klog.Background().Error(err, "Audit events are lost", "backend", b.name, "part", part, "events", b.untold.Swap(0), "auditID", auditID)
 }
 
 // run hands on what is kept until ctx ends and nothing is left, and closes the backend.

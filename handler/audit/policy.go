@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	auditapi "k8s.io/apiserver/pkg/apis/audit"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/audit/policy"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"sigs.k8s.io/yaml"
 )
 
 // Policy says what is written down of which requests: as its first rule says that fits, and nothing of those that none fits.
@@ -43,14 +45,13 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	if err := oneDocument(data); err != nil {
 		return nil, err
 	}
+	if err := isPolicy(data); err != nil {
+		return nil, err
+	}
 	declared := &auditapi.Policy{}
 	decoder := serializer.NewCodecFactory(audit.Scheme, serializer.EnableStrict).UniversalDecoder()
-	_, kind, err := decoder.Decode(data, nil, declared)
-	if err != nil {
+	if _, _, err := decoder.Decode(data, nil, declared); err != nil {
 		return nil, onOneLine(err)
-	}
-	if want := auditv1.SchemeGroupVersion.WithKind("Policy"); *kind != want {
-		return nil, fmt.Errorf("it is a %s of %q: a Policy of %s is wanted", kind.Kind, kind.GroupVersion(), want.GroupVersion())
 	}
 	if err := validation.ValidatePolicy(declared).ToAggregate(); err != nil {
 		return nil, onOneLine(err)
@@ -59,6 +60,18 @@ func ParsePolicy(data []byte) (*Policy, error) {
 		return nil, errors.New("it has no rules: add one, such as {level: Metadata}")
 	}
 	return &Policy{policy.NewPolicyRuleEvaluator(declared)}, nil
+}
+
+// isPolicy refuses what does not say that it is a policy.
+func isPolicy(data []byte) error {
+	var says metav1.TypeMeta
+	if err := yaml.Unmarshal(data, &says); err != nil {
+		return onOneLine(err)
+	}
+	if want := auditv1.SchemeGroupVersion.String(); says.APIVersion != want || says.Kind != "Policy" {
+		return fmt.Errorf("it is of kind %q and apiVersion %q: a Policy of %s is wanted", says.Kind, says.APIVersion, want)
+	}
+	return nil
 }
 
 // oneDocument refuses a second document, which would be read by nobody.
