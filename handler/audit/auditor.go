@@ -91,6 +91,3 @@ func (a *Auditor) Write(rq *handler.Request, stage auditapi.Stage) bool {
 	}
 	return ok
 }
-
-// Refused counts a request that went no further because it could not be written down.
-func (a *Auditor) Refused() { a.metrics.Rejected() }

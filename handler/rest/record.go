@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +30,14 @@ func (e *endpoint) recordSent(ctx context.Context, obj runtime.Object) {
 	if !record.WantsRequest() {
 		return
 	}
-	if body, err := encode(obj, e.gvk); err == nil { // it was decoded from a body just now
+	var body []byte
+	var err error
+	if e.typed {
+		body, err = encode(obj, e.gvk)
+	} else {
+		body, err = json.Marshal(obj) // encode would correct a wrong kind, which is for others to refuse
+	}
+	if err == nil { // it was decoded just now
 		record.AddRequest(body)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	protobufserializer "k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
@@ -155,6 +156,30 @@ func recorded(t *testing.T, h http.Handler, level auditapi.Level, method, target
 	}
 	h.ServeHTTP(w, r.WithContext(handler.WithRequest(r.Context(), rq)))
 	return rq.Record.Kept(), w.Code
+}
+
+// keeper keeps what it is to create.
+type keeper struct{ got runtime.Object }
+
+func (k *keeper) Create(_ context.Context, _, _ string, obj runtime.Object, _ *metav1.CreateOptions) (runtime.Object, error) {
+	k.got = obj.DeepCopyObject()
+	return obj, nil
+}
+
+func TestRecordingChangesNothingOfWhatIsSent(t *testing.T) {
+	for _, level := range []auditapi.Level{auditapi.LevelMetadata, auditapi.LevelRequestResponse} {
+		k := &keeper{}
+		loose := bindings(t, k)
+		loose.New = func() runtime.Object { return &unstructured.Unstructured{} }
+		loose.Settle = func(runtime.Object) ([]error, error) { return nil, nil }
+		kept, code := recorded(t, serve(t, rest.Config{}, loose), level, "POST", "/api/v1/bindings", "", "", `{"apiVersion":"v1","kind":"Wrong","metadata":{"name":"x"}}`)
+		if code != 201 || k.got.GetObjectKind().GroupVersionKind().Kind != "Wrong" {
+			t.Errorf("%s: answered %d, the storage is given %v", level, code, k.got)
+		}
+		if level == auditapi.LevelRequestResponse && !bytes.Contains(kept.Request, []byte(`"Wrong"`)) {
+			t.Errorf("recorded is %s", kept.Request)
+		}
+	}
 }
 
 func TestTheRecordSaysWhichObjectItWas(t *testing.T) {
