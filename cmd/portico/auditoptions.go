@@ -121,7 +121,7 @@ func (o *backendOptions) validate() error {
 	if o.mode == string(audit.Batch) && o.throttle && (b.QPS <= 0 || b.Burst < 1) {
 		return fmt.Errorf("--%s-batch-throttle-qps %v and --%s-batch-throttle-burst %d let nothing through: choose more than 0 of both", o.prefix, b.QPS, o.prefix, b.Burst)
 	}
-	if o.truncate && o.maxBatch < o.maxEvent {
+	if o.maxBatch < o.maxEvent {
 		return fmt.Errorf("--%s-truncate-max-batch-size %d is smaller than --%s-truncate-max-event-size %d: choose as much or more", o.prefix, o.maxBatch, o.prefix, o.maxEvent)
 	}
 	return nil

@@ -20,30 +20,40 @@ func TestAMistakeStopsTheStartWithOneLine(t *testing.T) {
 	if err := os.WriteFile(garbage, []byte("garbage\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	policy, _ := auditFiles(t, auditPolicy)
+	misspelt, _ := auditFiles(t, "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, user: [someone]}]\n")
 	for name, c := range map[string]struct {
 		args []string
 		want []string
 	}{
-		"an unknown flag":             {[]string{"--no-such-flag"}, []string{"--no-such-flag"}},
-		"a taken port":                {[]string{"--secure-port", strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)}, []string{"in use", "--secure-port"}},
-		"a port that is none":         {[]string{"--secure-port", "70000"}, []string{"--secure-port", "70000"}},
-		"an address that is none":     {[]string{"--bind-address", "nonsense"}, []string{"--bind-address", "nonsense"}},
-		"a missing certificate":       {[]string{"--tls-cert-file", "/nonexistent.crt", "--tls-private-key-file", "/nonexistent.key"}, []string{"/nonexistent.crt"}},
-		"a malformed certificate":     {[]string{"--tls-cert-file", garbage, "--tls-private-key-file", garbage}, []string{garbage}},
-		"a certificate without key":   {[]string{"--tls-cert-file", garbage}, []string{"--tls-private-key-file"}},
-		"a malformed client CA":       {[]string{"--client-ca-file", garbage}, []string{garbage, "--client-ca-file"}},
-		"a malformed token file":      {[]string{"--token-auth-file", garbage}, []string{garbage}},
-		"an unknown mode":             {[]string{"--authorization-mode", "Magic"}, []string{"--authorization-mode", "Magic"}},
-		"a data directory in a file":  {[]string{"--data-dir", garbage}, []string{garbage}},
-		"a request timeout of zero":   {[]string{"--request-timeout", "0s"}, []string{"--request-timeout"}},
-		"an unknown TLS version":      {[]string{"--tls-min-version", "VersionTLS99"}, []string{"--tls-min-version"}},
-		"an unknown cipher":           {[]string{"--tls-cipher-suites", "ROT13"}, []string{"--tls-cipher-suites", "ROT13"}},
-		"an issuer without a name":    {[]string{"--service-account-issuer="}, []string{"--service-account-issuer"}},
-		"a missing token key":         {[]string{"--service-account-signing-key-file", "/nonexistent.key"}, []string{"--service-account-signing-key-file", "/nonexistent.key"}},
-		"a malformed token key":       {[]string{"--service-account-key-file", garbage}, []string{"--service-account-key-file", garbage}},
-		"tokens that live too short":  {[]string{"--service-account-max-token-expiration", "1m"}, []string{"--service-account-max-token-expiration"}},
-		"a folder that is not there":  {[]string{"--manifests-dir", "/nonexistent"}, []string{"--manifests-dir", "/nonexistent"}},
-		"an argument that is no flag": {[]string{"now"}, []string{"now"}},
+		"an unknown flag":              {[]string{"--no-such-flag"}, []string{"--no-such-flag"}},
+		"a taken port":                 {[]string{"--secure-port", strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)}, []string{"in use", "--secure-port"}},
+		"a port that is none":          {[]string{"--secure-port", "70000"}, []string{"--secure-port", "70000"}},
+		"an address that is none":      {[]string{"--bind-address", "nonsense"}, []string{"--bind-address", "nonsense"}},
+		"a missing certificate":        {[]string{"--tls-cert-file", "/nonexistent.crt", "--tls-private-key-file", "/nonexistent.key"}, []string{"/nonexistent.crt"}},
+		"a malformed certificate":      {[]string{"--tls-cert-file", garbage, "--tls-private-key-file", garbage}, []string{garbage}},
+		"a certificate without key":    {[]string{"--tls-cert-file", garbage}, []string{"--tls-private-key-file"}},
+		"a malformed client CA":        {[]string{"--client-ca-file", garbage}, []string{garbage, "--client-ca-file"}},
+		"a malformed token file":       {[]string{"--token-auth-file", garbage}, []string{garbage}},
+		"an unknown mode":              {[]string{"--authorization-mode", "Magic"}, []string{"--authorization-mode", "Magic"}},
+		"a data directory in a file":   {[]string{"--data-dir", garbage}, []string{garbage}},
+		"a request timeout of zero":    {[]string{"--request-timeout", "0s"}, []string{"--request-timeout"}},
+		"an unknown TLS version":       {[]string{"--tls-min-version", "VersionTLS99"}, []string{"--tls-min-version"}},
+		"an unknown cipher":            {[]string{"--tls-cipher-suites", "ROT13"}, []string{"--tls-cipher-suites", "ROT13"}},
+		"an issuer without a name":     {[]string{"--service-account-issuer="}, []string{"--service-account-issuer"}},
+		"a missing token key":          {[]string{"--service-account-signing-key-file", "/nonexistent.key"}, []string{"--service-account-signing-key-file", "/nonexistent.key"}},
+		"a malformed token key":        {[]string{"--service-account-key-file", garbage}, []string{"--service-account-key-file", garbage}},
+		"tokens that live too short":   {[]string{"--service-account-max-token-expiration", "1m"}, []string{"--service-account-max-token-expiration"}},
+		"a folder that is not there":   {[]string{"--manifests-dir", "/nonexistent"}, []string{"--manifests-dir", "/nonexistent"}},
+		"a missing audit policy":       {[]string{"--audit-policy-file", "/nonexistent"}, []string{"--audit-policy-file", "/nonexistent"}},
+		"an audit policy that is none": {[]string{"--audit-policy-file", garbage}, []string{"--audit-policy-file", garbage}},
+		"a misspelt audit policy":      {[]string{"--audit-policy-file", misspelt}, []string{"--audit-policy-file", misspelt, `"rules[0].user"`}},
+		"an audit log below a file":    {[]string{"--audit-policy-file", policy, "--audit-log-path", garbage + "/audit.log"}, []string{"--audit-log-path", garbage}},
+		"an unknown audit mode":        {[]string{"--audit-log-mode", "often"}, []string{"--audit-log-mode", "often", "blocking-strict"}},
+		"an unknown audit format":      {[]string{"--audit-log-format", "xml"}, []string{"--audit-log-format", "xml"}},
+		"an audit webhook in garbage":  {[]string{"--audit-policy-file", policy, "--audit-webhook-config-file", garbage}, []string{"--audit-webhook-config-file", garbage}},
+		"a throttle that is closed":    {[]string{"--audit-log-mode", "batch", "--audit-log-batch-throttle-enable"}, []string{"--audit-log-batch-throttle-qps"}},
+		"an argument that is no flag":  {[]string{"now"}, []string{"now"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"serve"}
