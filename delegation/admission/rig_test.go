@@ -44,6 +44,8 @@ var server struct {
 	metrics *metrics.Metrics
 	// services are the addresses of services, by namespace/name:port.
 	services sync.Map
+	// notes are what hooks have to say of requests.
+	notes notes
 }
 
 func TestMain(m *testing.M) {
@@ -111,6 +113,7 @@ func newUnit(m *metrics.Metrics) *core.Server {
 	must(err)
 	generic := delegation.NewConfig(m)
 	generic.Authenticator, generic.Authorizer = by{}, rules{}
+	generic.Auditor = &server.notes
 	unit, err := core.New(context.Background(), core.Config{
 		Registry: registry.Config{Store: server.store, Scheme: scheme},
 		ServiceAddresses: func(_ context.Context, namespace, name string, port int32) ([]string, error) {

@@ -29,10 +29,13 @@ import (
 	"github.com/portico-api/portico/metrics"
 )
 
-// leaks are goroutines that outlive a test. lumberjack never ends the one that removes old logs; there is one for each log.
-func leaks(t *testing.T) {
+// leaks returns what finds goroutines that outlive a test. lumberjack never ends the one that removes old logs; there is one for each log.
+func leaks(t *testing.T) (find func()) {
 	t.Helper()
-	goleak.VerifyNone(t, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"), goleak.IgnoreCurrent())
+	before := goleak.IgnoreCurrent()
+	return func() {
+		goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
+	}
 }
 
 // running is an auditor of everything that writes to b. end has it finish.
@@ -108,7 +111,7 @@ func value(t *testing.T, g prometheus.Gatherer, name, label string) float64 {
 }
 
 func TestAFileHasEveryEventAndNobodyElseReadsIt(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	for _, mode := range []audit.Mode{audit.Blocking, audit.BlockingStrict, audit.Batch} {
 		t.Run(string(mode), func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "logs", "audit.log")
@@ -134,7 +137,7 @@ func TestAFileHasEveryEventAndNobodyElseReadsIt(t *testing.T) {
 }
 
 func TestAFileThatIsThereGoesOn(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	file := filepath.Join(t.TempDir(), "audit.log")
 	for i := range 2 {
 		b, err := audit.NewFile(file, audit.Rotation{}, audit.JSON, audit.Config{})
@@ -158,7 +161,7 @@ func TestAFileThatCannotBeWrittenIsNoBackend(t *testing.T) {
 }
 
 func TestALargeFileIsRotatedAndTheOldOnesAreCounted(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	dir := t.TempDir()
 	b, err := audit.NewFile(filepath.Join(dir, "audit.log"), audit.Rotation{MaxMegabytes: 1, MaxBackups: 2, Compress: true}, audit.JSON, audit.Config{})
 	if err != nil {
@@ -209,7 +212,7 @@ func (b *broken) Write(p []byte) (int, error) {
 }
 
 func TestOnlyAStrictLogKeepsARequestThatCannotBeWrittenDownFromGoingOn(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	for mode, want := range map[audit.Mode]bool{audit.Blocking: true, audit.BlockingStrict: false} {
 		m, out := metrics.New(), &broken{}
 		a, end := running(t, m.Audit, audit.NewStream(out, audit.JSON, audit.Config{Mode: mode, Metrics: m.Audit}))
@@ -253,7 +256,7 @@ func (g *gate) Write(p []byte) (int, error) {
 }
 
 func TestABufferLosesWhatIsTooMuchAndNoRequestWaits(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	m, out := metrics.New(), &gate{open: make(chan struct{})}
 	a, end := running(t, m.Audit, audit.NewStream(out, audit.JSON, audit.Config{Mode: audit.Batch, Batching: audit.Batching{BufferSize: 10, MaxSize: 1}, Metrics: m.Audit}))
 	if !say(t, a, 0, 100) {
@@ -272,7 +275,7 @@ func TestABufferLosesWhatIsTooMuchAndNoRequestWaits(t *testing.T) {
 }
 
 func TestABatchWaitsForMoreButNotForEver(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	var sizes []int
 	var mu sync.Mutex
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -331,7 +334,7 @@ func kubeconfig(t *testing.T, url string, ca ...byte) string {
 }
 
 func TestAWebhookIsSentEventsUntilItTakesThem(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	var asked atomic.Int32
 	var got []auditv1.Event
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -365,7 +368,7 @@ func TestAWebhookIsSentEventsUntilItTakesThem(t *testing.T) {
 }
 
 func TestAWebhookThatTakesNothingLosesEvents(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -415,7 +418,7 @@ func TestAnEventThatIsTooLargeLosesItsBodies(t *testing.T) {
 }
 
 func TestABatchThatIsTooLargeIsDivided(t *testing.T) {
-	defer leaks(t)
+	defer leaks(t)()
 	var sizes []int
 	var mu sync.Mutex
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
