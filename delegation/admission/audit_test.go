@@ -28,6 +28,8 @@ func (n *notes) Begin(_ *http.Request, rq *handler.Request) *handler.Record {
 
 func (*notes) Write(*handler.Request, auditapi.Stage) bool { return true }
 
+func (*notes) Explain(*handler.Request) (decision, why string) { return "", "" }
+
 // annotations are those of the request with an ID.
 func (n *notes) annotations(t *testing.T, id string) map[string]string {
 	t.Helper()

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -63,6 +64,18 @@ func (a *Auditor) Begin(r *http.Request, rq *handler.Request) *handler.Record {
 	}
 	noteAddresses(record, r)
 	return record
+}
+
+// Explain tells how much the policy wants written down of a request, and when.
+func (a *Auditor) Explain(rq *handler.Request) (decision, why string) {
+	wanted := a.policy.of(rq)
+	switch {
+	case wanted.Level == auditapi.LevelNone:
+		return string(wanted.Level), "the policy wants nothing written down of it"
+	case len(wanted.OmitStages) > 0:
+		return string(wanted.Level), fmt.Sprintf("it is written down at every stage but %v", wanted.OmitStages)
+	}
+	return string(wanted.Level), "it is written down at every stage"
 }
 
 // noteAddresses notes where r says that it comes from, and in the end where it does.

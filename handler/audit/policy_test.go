@@ -89,6 +89,21 @@ func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 	}
 }
 
+func TestAPolicyIsExplained(t *testing.T) {
+	policy, err := audit.ParsePolicy([]byte(head + "rules: [{level: None, verbs: [list]}, {level: Request, omitStages: [Panic], verbs: [put]}, {level: Metadata}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][4]string{
+		{"GET", "/api/v1/pods", "None", "nothing"}, {"PUT", "/x", "Request", "every stage but [Panic]"}, {"GET", "/x", "Metadata", "every stage"},
+	} {
+		_, rq := asked(t, nil, c[0], c[1])
+		if decision, why := audit.New(policy, nil).Explain(rq); decision != c[2] || !strings.Contains(why, c[3]) {
+			t.Errorf("%v: %s, %s", c, decision, why)
+		}
+	}
+}
+
 func TestWhatIsOmittedIsOfTheRuleAndOfThePolicy(t *testing.T) {
 	policy, err := audit.ParsePolicy([]byte(head + "omitStages: [RequestReceived]\nomitManagedFields: true\nrules: [{level: Metadata, verbs: [get], omitStages: [Panic], omitManagedFields: false}, {level: Metadata}]"))
 	if err != nil {

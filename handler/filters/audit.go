@@ -20,6 +20,8 @@ type Auditor interface {
 	Begin(r *http.Request, rq *handler.Request) *handler.Record
 	// Write writes down that a request with a Record has come to a stage. It is false when the request may not go on because that failed.
 	Write(rq *handler.Request, stage auditapi.Stage) bool
+	// Explain tells how much would be written down of a request, and when.
+	Explain(rq *handler.Request) (decision, why string)
 }
 
 // withAudit has requests written down as the policy says (contract 2.5). Without an auditor the filter is not there.

@@ -30,6 +30,10 @@ func Explain(c *Config, r *http.Request) (stations []handler.Station, passed boo
 	tell("request info", rq.Info.Verb, describe(&rq.Info))
 	tell("authentication", rq.User.GetName(), fmt.Sprintf("groups %v", rq.User.GetGroups()))
 
+	if c.Auditor != nil {
+		decision, why := c.Auditor.Explain(rq)
+		tell("audit", decision, why)
+	}
 	rq.LongRunning = c.LongRunning(r, &rq.Info)
 	switch {
 	case rq.LongRunning:

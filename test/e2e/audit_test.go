@@ -111,6 +111,9 @@ func TestTheAuditTrailTellsWhatClientsDid(t *testing.T) {
 	if code != http.StatusUnauthorized {
 		t.Fatalf("a wrong token got %d %s", code, body)
 	}
+	if out, err := p.runs("trace", "/api/v1/namespaces/demo/secrets"); err != nil || !strings.Contains(out, "Metadata") || !strings.Contains(out, "every stage but [RequestReceived]") {
+		t.Errorf("portico trace tells of no level: %v %s", err, out)
+	}
 	events := finish(t, p, log)
 
 	one := func(user, verb, resource, name string) auditv1.Event {
