@@ -50,7 +50,7 @@ const (
 func (o *auditOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.policyFile, "audit-policy-file", "", "File with a Policy of audit.k8s.io/v1: what is written down of which requests. Without one nothing is.")
 	flags.StringVar(&o.logPath, "audit-log-path", "", "File that audit events are written to, with mode 0600; - for standard output.")
-	flags.IntVar(&o.rotation.MaxMegabytes, "audit-log-maxsize", 100, "Megabytes after which a new audit log begins.")
+	flags.IntVar(&o.rotation.MaxMegabytes, "audit-log-maxsize", 100, "Megabytes after which a new audit log begins; 0 for 100.")
 	flags.IntVar(&o.rotation.MaxDays, "audit-log-maxage", 366, "Days that old audit logs are kept; 0 for ever.")
 	flags.IntVar(&o.rotation.MaxBackups, "audit-log-maxbackup", 100, "How many old audit logs are kept; 0 for all.")
 	flags.BoolVar(&o.rotation.Compress, "audit-log-compress", false, "Compress old audit logs with gzip.")

@@ -86,24 +86,29 @@ func (b *Backend) put(e *event) bool {
 	}()
 	*buf = b.encode((*buf)[:0], e)
 	if limit := b.cfg.MaxEventSize; limit > 0 && len(*buf) > limit {
-		*buf = b.encode((*buf)[:0], e.withoutBodies())
+		*buf = b.encode((*buf)[:0], e.shortened())
 		if len(*buf) > limit {
-			b.lost(nameTruncate, 1, errTooLarge, e.request.AuditID)
-			return true
+			b.lost(nameTruncate, 1, errTooLarge, e.id)
+			return b.mayGoOnWithout(e)
 		}
 	}
 	if b.queue != nil {
 		if !b.queue.offer(*buf) {
-			b.lost(nameBuffer, 1, errFull, e.request.AuditID)
+			b.lost(nameBuffer, 1, errFull, e.id)
 		}
 		return true
 	}
 	// The event must be written down even when its client has gone.
 	if err := b.to.Deliver(context.Background(), [][]byte{*buf}); err != nil {
-		b.lost(b.name, 1, err, e.request.AuditID)
-		return b.cfg.Mode != BlockingStrict || e.stage != auditapi.StageRequestReceived
+		b.lost(b.name, 1, err, e.id)
+		return b.mayGoOnWithout(e)
 	}
 	return true
+}
+
+// mayGoOnWithout tells whether a request may go on of which an event is lost.
+func (b *Backend) mayGoOnWithout(e *event) bool {
+	return b.cfg.Mode != BlockingStrict || e.stage != auditapi.StageRequestReceived
 }
 
 // deliver hands on a batch, in parts that are not too large.

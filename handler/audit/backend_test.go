@@ -418,6 +418,17 @@ func TestAnEventThatIsTooLargeLosesItsBodies(t *testing.T) {
 	}
 }
 
+func TestNobodyKeepsOutOfTheTrailWithALongAddress(t *testing.T) {
+	tr := newTrail(t, everything, audit.JSON, audit.Config{MaxEventSize: 10_000})
+	r, rq := asked(t, nil, "DELETE", "/api/v1/namespaces/ns?"+strings.Repeat("x", 100_000))
+	rq.AuditID = strings.Repeat("y", 100_000)
+	rq.Record = tr.Begin(r, rq)
+	tr.Write(rq, auditapi.StageResponseComplete)
+	if e := tr.events(t)[0]; !strings.HasSuffix(e.RequestURI, "xxx...TRUNCATED") || !strings.HasSuffix(string(e.AuditID), "yyy...TRUNCATED") || e.Annotations["audit.k8s.io/truncated"] != "true" {
+		t.Errorf("got %+v", e)
+	}
+}
+
 func TestABatchThatIsTooLargeIsDivided(t *testing.T) {
 	defer leaks(t)()
 	var sizes []int

@@ -17,6 +17,7 @@ type event struct {
 	record  *handler.Record
 	kept    handler.Recorded
 	stage   auditapi.Stage
+	id, uri string
 	at      time.Time
 
 	user, impersonated user.Info // nil when there is none
@@ -27,6 +28,7 @@ type event struct {
 
 func newEvent(rq *handler.Request, stage auditapi.Stage, now time.Time) *event {
 	e := &event{request: rq, record: rq.Record, kept: rq.Record.Kept(), stage: stage, at: now, user: rq.User}
+	e.id, e.uri = rq.AuditID, rq.Record.URI
 	if rq.Impersonator != nil {
 		e.user, e.impersonated = rq.Impersonator, rq.User
 	}
@@ -38,20 +40,32 @@ func newEvent(rq *handler.Request, stage auditapi.Stage, now time.Time) *event {
 	return e
 }
 
-// withoutBodies is the event when it is too large otherwise.
-func (e *event) withoutBodies() *event {
+// maxText is how much of what a client may choose at will is in an event that must be short.
+const maxText = 4096
+
+// shortened is the event when it is too large otherwise: without bodies. Long addresses and IDs are cut, or clients could keep themselves out of
+// the trail with them.
+func (e *event) shortened() *event {
 	short := *e
 	short.sent, short.answer, short.truncated = nil, nil, true
+	short.id, short.uri = cutText(e.id), cutText(e.uri)
 	return &short
+}
+
+func cutText(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return s[:maxText] + cutMark
 }
 
 // appendJSON appends the event as an Event of audit.k8s.io/v1, without a newline. The order of the fields is that of kube-apiserver.
 func (e *event) appendJSON(dst []byte) []byte {
 	dst = append(dst, `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":`...)
 	dst = appendString(dst, string(e.record.Level))
-	dst = appendField(dst, "auditID", e.request.AuditID)
+	dst = appendField(dst, "auditID", e.id)
 	dst = appendField(dst, "stage", string(e.stage))
-	dst = appendField(dst, "requestURI", e.record.URI)
+	dst = appendField(dst, "requestURI", e.uri)
 	dst = appendField(dst, "verb", e.request.Info.Verb)
 	dst = append(dst, `,"user":`...)
 	dst = appendUser(dst, e.user)

@@ -24,8 +24,8 @@ func (e *event) appendLegacy(dst []byte) []byte {
 	dst = e.request.ReceivedAt.UTC().AppendFormat(dst, time.RFC3339Nano)
 	dst = append(dst, " AUDIT:"...)
 	for _, field := range []struct{ name, value string }{
-		{"id", e.request.AuditID}, {"stage", string(e.stage)}, {"ip", ip}, {"method", e.request.Info.Verb}, {"user", name}, {"groups", groups},
-		{"as", as}, {"asgroups", asGroups}, {"user-agent", e.record.UserAgent}, {"namespace", namespace}, {"uri", e.record.URI}, {"response", response},
+		{"id", e.id}, {"stage", string(e.stage)}, {"ip", ip}, {"method", e.request.Info.Verb}, {"user", name}, {"groups", groups},
+		{"as", as}, {"asgroups", asGroups}, {"user-agent", e.record.UserAgent}, {"namespace", namespace}, {"uri", e.uri}, {"response", response},
 	} {
 		dst = append(dst, ' ')
 		dst = append(dst, field.name...)
