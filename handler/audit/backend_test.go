@@ -202,6 +202,29 @@ func TestALargeFileIsRotatedAndTheOldOnesAreCounted(t *testing.T) {
 	}
 }
 
+func TestAnEventThatIsLargerThanAFileLosesItsBodies(t *testing.T) {
+	defer leaks(t)()
+	file := filepath.Join(t.TempDir(), "audit.log")
+	m := metrics.New()
+	b, err := audit.NewFile(file, audit.Rotation{MaxMegabytes: 1}, audit.JSON, audit.Config{Metrics: m.Audit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, end := running(t, m.Audit, b)
+	r, rq := asked(t, nil, "GET", "/api/v1/secrets")
+	rq.Record = a.Begin(r, rq)
+	rq.Record.AddAnswer([]byte(`"` + strings.Repeat("x", 2<<20) + `"`))
+	a.Write(rq, auditapi.StageResponseComplete)
+	end()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events := decodeEvents(t, string(data)); len(events) != 1 || events[0].ResponseObject != nil || events[0].Annotations["audit.k8s.io/truncated"] != "true" {
+		t.Errorf("the log holds %d events, %v are lost", len(events), lost(t, m, "log"))
+	}
+}
+
 // broken is an output that is broken for as long as it is.
 type broken struct{ mended atomic.Bool }
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ func NewFile(file string, rotation Rotation, format Format, cfg Config) (*Backen
 	}
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
+	}
+	// lumberjack refuses what no file has room for.
+	if whole := cmp.Or(rotation.MaxMegabytes, 100) << 20; cfg.MaxEventSize == 0 || cfg.MaxEventSize > whole {
+		cfg.MaxEventSize = whole
 	}
 	return newLog(&lumberjack.Logger{
 		Filename: file, MaxSize: rotation.MaxMegabytes, MaxAge: rotation.MaxDays, MaxBackups: rotation.MaxBackups, Compress: rotation.Compress,
