@@ -35,6 +35,8 @@ const (
 	remembered = 500
 	// conflictRecheck is when an object is looked at again that was written to meanwhile.
 	conflictRecheck = 20 * time.Millisecond
+	// changePause is between a change in what resources there are and a look at them all: many may be defined at once.
+	changePause = 100 * time.Millisecond
 )
 
 // Config is what a collector works on.
@@ -117,6 +119,11 @@ func (c *Collector) followAll(ctx context.Context, changed <-chan struct{}) erro
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
+		}
+		select { // for more of them: each look is at all resources
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(changePause):
 		}
 		resources := c.cfg.Own
 		if c.cfg.Others != nil {
