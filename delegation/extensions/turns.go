@@ -16,7 +16,7 @@ const (
 	// sizePerSecond is how many bytes less a write must have to be let past one that has waited a second longer.
 	sizePerSecond = 100_000
 	// restShare is how long nobody has a turn, of the time that turns have taken.
-	restShare = 0.5
+	restShare = 1.0
 	// untiring is how much work is done without a rest, so that who defines a few resources does not wait.
 	untiring = 250 * time.Millisecond
 )
