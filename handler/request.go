@@ -39,6 +39,10 @@ type Request struct {
 	// does. Directors set it.
 	Unit string
 
+	// Deprecated is set when clients should not use any more what is asked for; RemovedRelease is the one that will be without it, if that is known.
+	Deprecated     bool
+	RemovedRelease string
+
 	waited    atomic.Int64 // nanoseconds
 	warnings  warnings
 	selectors selectors
@@ -53,6 +57,14 @@ func (r *Request) Waited() time.Duration { return time.Duration(r.waited.Load())
 func AddWait(ctx context.Context, d time.Duration) {
 	if r, ok := RequestFrom(ctx); ok {
 		r.waited.Add(int64(d))
+	}
+}
+
+// UsesDeprecated notes that the request of ctx is for something that clients should not use any more. Whoever serves it says so, on the
+// request's own goroutine.
+func UsesDeprecated(ctx context.Context, removedRelease string) {
+	if r, ok := RequestFrom(ctx); ok {
+		r.Deprecated, r.RemovedRelease = true, removedRelease
 	}
 }
 

@@ -36,12 +36,13 @@ type Requests struct {
 	vecs         requestVecs
 	terminations *prometheus.CounterVec
 
-	watches  *bound[watchKey, func(size int)]
-	filters  *bound[string, prometheus.Observer]
-	postTime *bound[postTimeout, prometheus.Counter]
-	fields   *bound[string, prometheus.Observer]
-	initial  *bound[watchList, prometheus.Observer]
-	acting   *bound[impersonation, actingInstruments]
+	watches    *bound[watchKey, func(size int)]
+	filters    *bound[string, prometheus.Observer]
+	postTime   *bound[postTimeout, prometheus.Counter]
+	fields     *bound[string, prometheus.Observer]
+	initial    *bound[watchList, prometheus.Observer]
+	acting     *bound[impersonation, actingInstruments]
+	deprecated *bound[deprecatedUse, prometheus.Gauge]
 
 	inFlight       [2]inFlight
 	handshakeError prometheus.Counter
@@ -125,7 +126,7 @@ func newRequests(r prometheus.Registerer) *Requests {
 	fields := histograms(r, "field_validation_request_duration_seconds", "[ALPHA] Time that requests took, by field validation.", latencyBuckets[2:], "field_validation")
 	m.fields = newBound(strings.Clone, func(mode string) prometheus.Observer { return fields.WithLabelValues(mode) })
 
-	m.initial, m.acting = newWatchLists(r), newImpersonations(r)
+	m.initial, m.acting, m.deprecated = newWatchLists(r), newImpersonations(r), newDeprecatedUses(r)
 	for kind := range m.inFlight {
 		m.inFlight[kind].register(r, InFlightKind(kind))
 	}

@@ -108,12 +108,42 @@ func hasAttribute(span sdktrace.ReadOnlySpan, want attribute.KeyValue) bool {
 	return false
 }
 
-func TestStreamsAreNotTraced(t *testing.T) {
+func TestAWatchHasASpanForItsWholeLifeAndOneForItsOpening(t *testing.T) {
 	recorder, tracer := tracer(1)
 	c := config()
 	c.Tracer = tracer
-	ask(t, ok, c, "GET", "/api/v1/nodes?watch=1")
-	if n := len(recorder.Ended()); n > 0 {
-		t.Errorf("a watch has %d spans", n)
+	var before, during map[string]bool
+	watch := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		before = spanNames(recorder)
+		w.WriteHeader(http.StatusOK)
+		during = spanNames(recorder)
+	})
+	ask(t, watch, c, "GET", "/api/v1/nodes?watch=1")
+	const life = "GET /api/v1/nodes"
+	if before["opening"] || !during["opening"] || during[life] {
+		t.Errorf("ended before it is open: %v, while it is open: %v", before, during)
 	}
+	wantSpans(t, spanNames(recorder), life, "opening")
+	if value(t, c.Metrics, "apiserver_longrunning_requests") != 0 {
+		t.Error("the watch is still shown as open")
+	}
+}
+
+func TestAStreamThatNeverOpensHasItsSpansToo(t *testing.T) {
+	recorder, tracer := tracer(1)
+	c := config()
+	c.Tracer = tracer
+	func() {
+		defer func() { _ = recover() }()
+		ask(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), c, "GET", "/api/v1/nodes?watch=1")
+	}()
+	wantSpans(t, spanNames(recorder), "GET /api/v1/nodes", "opening")
+}
+
+func spanNames(recorder *tracetest.SpanRecorder) map[string]bool {
+	names := map[string]bool{}
+	for _, span := range recorder.Ended() {
+		names[span.Name()] = true
+	}
+	return names
 }
