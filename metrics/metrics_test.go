@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -257,6 +258,33 @@ func TestOpenMetricsAndCompression(t *testing.T) {
 	metrics.New().Handler().ServeHTTP(w, r)
 	if ct := w.Header().Get("Content-Type"); !strings.HasPrefix(ct, "application/openmetrics-text") || w.Header().Get("Content-Encoding") != "gzip" {
 		t.Errorf("got %s %s, want compressed OpenMetrics", ct, w.Header().Get("Content-Encoding"))
+	}
+}
+
+func TestTracedRequestsAreExemplarsInOpenMetricsOnly(t *testing.T) {
+	m := metrics.New()
+	m.Requests.Done(metrics.Call{Verb: metrics.Get, Version: "v1", Resource: "configmaps", Known: true}, metrics.Outcome{Code: 200, Took: time.Millisecond, TraceID: "0af7651916cd43dd8448eb211c80319c"})
+	m.Requests.Done(metrics.Call{Verb: metrics.Get, Version: "v1", Resource: "secrets", Known: true}, metrics.Outcome{Code: 200, Took: time.Millisecond})
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, r)
+	var with []string
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.Contains(line, `# {trace_id="0af7651916cd43dd8448eb211c80319c"}`) {
+			name, _, _ := strings.Cut(line, "{")
+			with = append(with, name)
+			if !strings.Contains(line, `resource="configmaps"`) {
+				t.Errorf("an exemplar of a request that was not traced: %s", line)
+			}
+		}
+	}
+	slices.Sort(with)
+	if want := []string{"apiserver_request_duration_seconds_bucket", "apiserver_request_sli_duration_seconds_bucket"}; !slices.Equal(with, want) {
+		t.Errorf("exemplars of %q, want of %q", with, want)
+	}
+	if page := get(t, m.Handler(), "/metrics"); strings.Contains(page, "trace_id") {
+		t.Error("text that is no OpenMetrics has exemplars")
 	}
 }
 

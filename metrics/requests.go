@@ -189,7 +189,7 @@ type Outcome struct {
 	Size  int64         // bytes of the answer's body
 	Body  int64         // bytes of the request's body as declared; negative when unknown
 	Added time.Duration // of Took, what webhooks and queues account for
-	// TraceID is of the trace that was recorded of it, if one was: an exemplar of its latency.
+	// TraceID is of the trace that was recorded of it, if one was: an exemplar of its latencies.
 	TraceID string
 }
 
@@ -202,7 +202,7 @@ func (m *Requests) Done(c Call, o Outcome) {
 	i.codes.get(o.Code).Inc()
 	observe(i.duration, o.Took, o.TraceID)
 	if i.sli != nil {
-		i.sli.Observe((o.Took - o.Added).Seconds())
+		observe(i.sli, o.Took-o.Added, o.TraceID)
 	}
 	if i.size != nil {
 		i.size.Observe(float64(o.Size))

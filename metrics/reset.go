@@ -112,6 +112,9 @@ func subtract(m, before *dto.Metric, since time.Time) bool {
 		*h.SampleSum -= b.GetSampleSum()
 		for i, bucket := range h.Bucket {
 			*bucket.CumulativeCount -= b.Bucket[i].GetCumulativeCount()
+			if e := bucket.Exemplar; e != nil && e.GetTimestamp().AsTime().Before(since) {
+				bucket.Exemplar = nil
+			}
 		}
 		h.CreatedTimestamp = timestamppb.New(since)
 		return *h.SampleCount != 0
