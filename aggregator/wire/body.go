@@ -83,6 +83,9 @@ func (c *Conn) Next() ([]byte, error) {
 
 func (c *Conn) nextOfLength() ([]byte, error) {
 	if c.start == c.end {
+		if len(c.buf) == smallBuffer && c.body.left > smallBuffer {
+			c.grow(largeBuffer) // a record of TLS at a time instead of a quarter of one
+		}
 		if err := c.fill(); err != nil {
 			return nil, unexpected(err)
 		}
@@ -110,6 +113,14 @@ func (c *Conn) nextUntilEnd() ([]byte, error) {
 	data := c.buf[c.start:c.end]
 	c.start = c.end
 	return data, nil
+}
+
+// promised is how much more must come of the body, or of its chunk, behind what is in the buffer.
+func (b *body) promised(held int) int64 {
+	if b.kind == bodyLength || b.kind == bodyChunked && b.chunk == inData {
+		return b.left - int64(held)
+	}
+	return 0
 }
 
 // adapt takes a large buffer when the last read filled a small one, and goes back when a large one was hardly used.

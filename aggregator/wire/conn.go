@@ -172,18 +172,27 @@ func (c *Conn) fill() error {
 	if c.end == len(c.buf) {
 		c.makeRoom()
 	}
-	n, err := c.conn.Read(c.buf[c.end:])
-	c.end += n
+	n, err := c.readMore()
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
 	}
-	if err != nil {
-		c.ended = err
-		if n > 0 {
-			return nil // what came with it is looked at first
-		}
+	// The rest of a long part is on its way. To pass on few large parts costs less than many small ones.
+	for err == nil && n >= smallBuffer && len(c.buf)-c.end >= smallBuffer && c.body.promised(c.end-c.start) >= int64(len(c.buf)-c.end) {
+		n, err = c.readMore()
+	}
+	if c.start < c.end {
+		return nil // what came with an error is looked at first
 	}
 	return err
+}
+
+func (c *Conn) readMore() (int, error) {
+	n, err := c.conn.Read(c.buf[c.end:])
+	c.end += n
+	if err != nil {
+		c.ended = err
+	}
+	return n, err
 }
 
 func (c *Conn) makeRoom() {

@@ -44,23 +44,7 @@ func definitions(now func() time.Time) registry.Resource {
 	}
 }
 
-// turn has the rules of one definition evaluated at a time. Those of a large schema take long, and many definitions that come together must leave
-// a processor to other requests.
-type turn chan struct{}
-
-// checked is checked, in its turn. A request that ends meanwhile does not wait for it.
-func (t turn) checked(ctx context.Context, obj, old runtime.Object, rules func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList) field.ErrorList {
-	select {
-	case t <- struct{}{}:
-	case <-ctx.Done():
-		return field.ErrorList{field.InternalError(nil, ctx.Err())}
-	}
-	defer func() { <-t }()
-	return checked(obj, old, rules)
-}
-
 func definitionStrategy(now func() time.Time) registry.Strategy {
-	turn := make(turn, 1)
 	return registry.Strategy{
 		Generation: true,
 		Default: func(obj runtime.Object) {
@@ -80,12 +64,12 @@ func definitionStrategy(now func() time.Time) registry.Strategy {
 			warnOfFormats(ctx, d, before)
 		},
 		Validate: func(ctx context.Context, obj runtime.Object) field.ErrorList {
-			return turn.checked(ctx, obj, nil, func(d, _ *apiextensions.CustomResourceDefinition) field.ErrorList {
+			return checked(obj, nil, func(d, _ *apiextensions.CustomResourceDefinition) field.ErrorList {
 				return validation.ValidateCustomResourceDefinition(ctx, d)
 			})
 		},
 		ValidateChange: func(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-			return turn.checked(ctx, obj, old, func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList {
+			return checked(obj, old, func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList {
 				return validation.ValidateCustomResourceDefinitionUpdate(ctx, d, before)
 			})
 		},

@@ -47,3 +47,25 @@ func Document(gv schema.GroupVersion, stored map[string][]byte) (*spec3.OpenAPI,
 	o := newDocuments(nil, "", func(name string) ([]byte, error) { return stored[name], nil })
 	return o.describe(gv, slices.Sorted(maps.Keys(stored)))
 }
+
+// HoldTurn takes the turn of definitions until release is called.
+func (s *Server) HoldTurn(ctx context.Context) (release func()) {
+	held, over, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = s.turns.do(ctx, 0, func(context.Context) error {
+			close(held)
+			<-over
+			return nil
+		})
+		close(left)
+	}()
+	<-held
+	return func() { close(over); <-left }
+}
+
+// WaitForTurn tells how many writes wait for theirs.
+func (s *Server) WaitForTurn() int {
+	s.turns.mu.Lock()
+	defer s.turns.mu.Unlock()
+	return len(s.turns.waiting)
+}

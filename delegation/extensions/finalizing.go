@@ -19,13 +19,13 @@ const remainingRecheck = time.Second
 
 // finalizing deletes the objects of definitions that are deleted, and then lets these go.
 type finalizing struct {
-	definitions *registry.Store
+	definitions *writer
 	catalog     *catalog
 	now         func() time.Time
 	queue       *controller.Queue
 }
 
-func newFinalizing(definitions *registry.Store, c *catalog, now func() time.Time) *finalizing {
+func newFinalizing(definitions *writer, c *catalog, now func() time.Time) *finalizing {
 	f := &finalizing{definitions: definitions, catalog: c, now: now}
 	f.queue = controller.NewQueue("crd_finalizer", f.settle)
 	return f
@@ -47,7 +47,7 @@ func isGoing(d *definition) bool {
 
 // settle takes one definition as far as it can go now.
 func (f *finalizing) settle(ctx context.Context, name string) (again time.Duration, err error) {
-	d, err := registry.GetAs[*definition](ctx, f.definitions, "", name)
+	d, err := registry.GetAs[*definition](ctx, f.definitions.store, "", name)
 	switch {
 	case apierrors.IsNotFound(err):
 		return 0, nil
@@ -90,7 +90,7 @@ func isBuiltIn(d *definition) bool {
 }
 
 func (f *finalizing) say(ctx context.Context, d *definition, status apiextensionsv1.ConditionStatus, reason, message string) error {
-	_, err := registry.UpdateStatusAs(ctx, f.definitions, "", d.Name, func(current *definition) error {
+	_, err := f.definitions.updateStatus(ctx, d.Name, func(current *definition) error {
 		if current.UID == d.UID {
 			setCondition(current, f.now(), apiextensionsv1.Terminating, status, reason, message)
 		}
@@ -107,7 +107,7 @@ func (f *finalizing) finish(ctx context.Context, d *definition, reason, message 
 	if err := f.say(ctx, d, apiextensionsv1.ConditionFalse, reason, message); err != nil {
 		return err
 	}
-	_, err := registry.UpdateAs(ctx, f.definitions, "", d.Name, func(current *definition) error {
+	err := f.definitions.update(ctx, d.Name, func(current *definition) error {
 		if current.UID == d.UID {
 			apihelpers.CRDRemoveFinalizer(current, apiextensionsv1.CustomResourceCleanupFinalizer)
 		}

@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/portico-api/portico/delegation/controller"
-	"github.com/portico-api/portico/delegation/registry"
 )
 
 type names = apiextensionsv1.CustomResourceDefinitionNames
@@ -23,7 +22,7 @@ type names = apiextensionsv1.CustomResourceDefinitionNames
 // naming gives definitions their names, each of which one definition of a group can have, and establishes those that have them all
 // (contract 7.1).
 type naming struct {
-	definitions *registry.Store
+	definitions *writer
 	catalog     *catalog
 	now         func() time.Time
 	queue       *controller.Queue
@@ -46,7 +45,7 @@ type claim struct {
 	base  int64 // version of the definition that is written anew
 }
 
-func newNaming(definitions *registry.Store, c *catalog, now func() time.Time) *naming {
+func newNaming(definitions *writer, c *catalog, now func() time.Time) *naming {
 	n := &naming{definitions: definitions, catalog: c, now: now, accepted: map[string]*holder{}}
 	n.queue = controller.NewQueue("crd_naming", n.settle)
 	return n
@@ -185,7 +184,7 @@ func (n *naming) settle(ctx context.Context, name string) (again time.Duration, 
 		return 0, nil
 	}
 	var before *definition
-	updated, err := registry.UpdateStatusAs(ctx, n.definitions, "", name, func(current *definition) error {
+	updated, err := n.definitions.updateStatus(ctx, name, func(current *definition) error {
 		before = withoutSchemas(current)
 		before.Status = *current.Status.DeepCopy()
 		n.claim(current)

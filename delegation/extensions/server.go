@@ -41,6 +41,7 @@ type Server struct {
 	*delegation.GenericAPIServer
 
 	definitions *registry.Store
+	turns       *turns
 	resources   *customResources
 	catalog     *catalog
 	discovery   *groupVersions
@@ -68,11 +69,15 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	}
 	s := &Server{
 		GenericAPIServer: unit,
+		turns:            &turns{},
 		leadership:       cfg.Leadership,
 		synced:           make(chan struct{}),
 	}
 	own := cfg.Registry
 	own.Types = types.New(cfg.Registry.Scheme, fieldTypes)
+	if own.Admission != nil {
+		own.Admission = considerate{own.Admission}
+	}
 	resource := definitions(time.Now)
 	if s.definitions, err = registry.New(ctx, own, resource); err != nil {
 		return nil, fmt.Errorf("creating the extensions unit: %w", err)
@@ -104,7 +109,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 func (s *Server) install() error {
 	err := s.InstallAPIGroups(&delegation.APIGroupInfo{
 		Group:      groupName,
-		Versions:   []delegation.APIVersion{{Version: "v1", Resources: []*rest.Resource{s.definitions.Rest()}}},
+		Versions:   []delegation.APIVersion{{Version: "v1", Resources: []*rest.Resource{s.turns.givenTo(s.definitions.Rest())}}},
 		FieldTypes: fieldTypes,
 	})
 	if err != nil {
@@ -145,10 +150,11 @@ func (s *Server) install() error {
 
 // lead runs what one replica does.
 func (s *Server) lead(ctx context.Context) error {
+	definitions := &writer{s.definitions, s.turns}
 	work := func(ctx context.Context) error {
 		return controller.RunAll(ctx,
-			newNaming(s.definitions, s.catalog, time.Now).run,
-			newFinalizing(s.definitions, s.catalog, time.Now).run,
+			newNaming(definitions, s.catalog, time.Now).run,
+			newFinalizing(definitions, s.catalog, time.Now).run,
 		)
 	}
 	if s.leadership == nil {

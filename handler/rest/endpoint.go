@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -196,16 +197,26 @@ func (e *endpoint) decode(body []byte, f format, obj runtime.Object) (problems [
 // statusKind is how every client expects a Status: of the core group, although its type is of meta.k8s.io.
 var statusKind = schema.GroupVersionKind{Version: "v1", Kind: "Status"}
 
-// decodeBody reads the object in a request's body and settles what unknown and double fields mean.
-func (e *endpoint) decodeBody(w http.ResponseWriter, r *http.Request, validation string) (runtime.Object, error) {
+// inTurn does what a write takes whose body, of size bytes, has been read.
+func (e *endpoint) inTurn(ctx context.Context, size int, write func(ctx context.Context) error) error {
+	if e.res.Turn == nil {
+		return write(ctx)
+	}
+	return e.res.Turn(ctx, size, write)
+}
+
+// readObject reads a request's body, which is an object.
+func (e *endpoint) readObject(w http.ResponseWriter, r *http.Request) ([]byte, format, error) {
 	f, err := e.offer().bodyFormat(r)
 	if err != nil {
-		return nil, err
+		return nil, f, err
 	}
 	body, err := readBody(w, r, e.cfg.MaxBodyBytes)
-	if err != nil {
-		return nil, err
-	}
+	return body, f, err
+}
+
+// decodeObject decodes the object in a request's body and settles what unknown and double fields mean.
+func (e *endpoint) decodeObject(ctx context.Context, body []byte, f format, validation string) (runtime.Object, error) {
 	obj := e.res.New()
 	problems, err := e.decode(body, f, obj)
 	if err != nil {
@@ -220,7 +231,7 @@ func (e *endpoint) decodeBody(w http.ResponseWriter, r *http.Request, validation
 			e.gvk.Kind, e.gvk.GroupVersion(), e.gvk.Kind, runtime.NewStrictDecodingError(problems)))
 	case metav1.FieldValidationWarn:
 		for _, problem := range problems {
-			handler.AddWarning(r.Context(), problem.Error())
+			handler.AddWarning(ctx, problem.Error())
 		}
 	}
 	return obj, nil

@@ -37,24 +37,34 @@ func (e *endpoint) patch(w http.ResponseWriter, r *http.Request, at target) erro
 	if err != nil {
 		return err
 	}
+	var stored runtime.Object
+	var created bool
+	err = e.inTurn(r.Context(), len(body), func(ctx context.Context) error {
+		stored, created, err = e.applyPatch(ctx, patchType, body, at, opts)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return e.respondObject(w, r, createdOrOK(created), enc, stored)
+}
+
+// applyPatch stores what the patch in body makes of an object.
+func (e *endpoint) applyPatch(ctx context.Context, patchType types.PatchType, body []byte, at target, opts *metav1.PatchOptions) (stored runtime.Object, created bool, err error) {
 	how := &UpdateOptions{
 		UpdateOptions: metav1.UpdateOptions{DryRun: opts.DryRun, FieldManager: opts.FieldManager, FieldValidation: opts.FieldValidation},
 	}
 	var transform Transform
 	if patchType == types.ApplyPatchType {
 		how.CreateOnMissing, how.Applied = true, true
-		transform, err = e.applyTransform(r.Context(), body, at, opts)
+		transform, err = e.applyTransform(ctx, body, at, opts)
 	} else {
 		transform, err = e.patchTransform(patchType, body, at, opts)
 	}
 	if err != nil {
-		return err
+		return nil, false, err
 	}
-	stored, created, err := e.res.Storage.(Updater).Update(r.Context(), at.namespace, at.name, transform, how)
-	if err != nil {
-		return err
-	}
-	return e.respondObject(w, r, createdOrOK(created), enc, stored)
+	return e.res.Storage.(Updater).Update(ctx, at.namespace, at.name, transform, how)
 }
 
 // patchType reads which language the patch is written in.

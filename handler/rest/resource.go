@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -39,6 +40,10 @@ type Resource struct {
 	// Settle drops from an object without a Go type, which a client has sent, what its schema does not know, and tells what that was; nil drops
 	// nothing. An error says that it is no object of its kind.
 	Settle func(obj runtime.Object) (unknown []error, err error)
+
+	// Turn does what a write of one object takes, once its body, of size bytes, is there, and may have it wait for others first. What waits for
+	// the client is no part of it. Nil does it at once.
+	Turn func(ctx context.Context, size int, write func(ctx context.Context) error) error
 
 	Subresources []*Resource
 }

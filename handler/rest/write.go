@@ -25,14 +25,22 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request, at target) err
 	if err != nil {
 		return err
 	}
-	obj, err := e.decodeBody(w, r, opts.FieldValidation)
+	body, f, err := e.readObject(w, r)
 	if err != nil {
 		return err
 	}
-	if err := settleNamespace(obj, at.namespace); err != nil {
+	var stored runtime.Object
+	err = e.inTurn(r.Context(), len(body), func(ctx context.Context) error {
+		obj, err := e.decodeObject(ctx, body, f, opts.FieldValidation)
+		if err != nil {
+			return err
+		}
+		if err := settleNamespace(obj, at.namespace); err != nil {
+			return err
+		}
+		stored, err = e.res.Storage.(Creater).Create(ctx, at.namespace, at.name, obj, opts)
 		return err
-	}
-	stored, err := e.res.Storage.(Creater).Create(r.Context(), at.namespace, at.name, obj, opts)
+	})
 	if err != nil {
 		return err
 	}
@@ -49,14 +57,32 @@ func (e *endpoint) update(w http.ResponseWriter, r *http.Request, at target) err
 	if err != nil {
 		return err
 	}
-	obj, err := e.decodeBody(w, r, opts.FieldValidation)
+	body, f, err := e.readObject(w, r)
 	if err != nil {
 		return err
 	}
-	if err := checkIdentity(obj, at); err != nil {
+	var stored runtime.Object
+	var created bool
+	err = e.inTurn(r.Context(), len(body), func(ctx context.Context) error {
+		obj, err := e.decodeObject(ctx, body, f, opts.FieldValidation)
+		if err != nil {
+			return err
+		}
+		if err := checkIdentity(obj, at); err != nil {
+			return err
+		}
+		stored, created, err = e.res.Storage.(Updater).Update(ctx, at.namespace, at.name, e.replacement(obj, at), &UpdateOptions{UpdateOptions: *opts})
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	transform := func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
+	return e.respondObject(w, r, createdOrOK(created), enc, stored)
+}
+
+// replacement has obj take the place of what there is.
+func (e *endpoint) replacement(obj runtime.Object, at target) Transform {
+	return func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
 		if current == nil {
 			if err := e.mayCreate(ctx, at); err != nil {
 				return nil, err
@@ -64,11 +90,6 @@ func (e *endpoint) update(w http.ResponseWriter, r *http.Request, at target) err
 		}
 		return obj.DeepCopyObject(), nil // the storage changes what it gets, and may ask again
 	}
-	stored, created, err := e.res.Storage.(Updater).Update(r.Context(), at.namespace, at.name, transform, &UpdateOptions{UpdateOptions: *opts})
-	if err != nil {
-		return err
-	}
-	return e.respondObject(w, r, createdOrOK(created), enc, stored)
 }
 
 func createdOrOK(created bool) int {
@@ -151,7 +172,12 @@ func (e *endpoint) remove(w http.ResponseWriter, r *http.Request, at target) err
 	if err != nil {
 		return err
 	}
-	obj, deleted, err := e.res.Storage.(Deleter).Delete(r.Context(), at.namespace, at.name, opts)
+	var obj runtime.Object
+	var deleted bool
+	err = e.inTurn(r.Context(), 0, func(ctx context.Context) error {
+		obj, deleted, err = e.res.Storage.(Deleter).Delete(ctx, at.namespace, at.name, opts)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -9,14 +9,14 @@ import (
 // report prints one line for each front, with the medians of its rounds. x-bare is the cost divided by
 // that of the bare server in the same round.
 func report(w workload, results map[string][]result) {
-	for i, name := range w.fronts {
+	title := w.name
+	for _, name := range w.fronts {
 		rounds := results[name]
-		title := w.name
-		if i > 0 {
-			title = ""
+		if len(rounds) == 0 {
+			continue
 		}
 		ratio := ""
-		if name == portico && len(results[bare]) > 0 {
+		if name != direct && name != bare && len(results[bare]) > 0 {
 			ratio = fmt.Sprintf("%.2f", median(each(rounds, func(i int, r result) float64 { return r.cpu / results[bare][i].cpu })))
 		}
 		fmt.Printf("%-32s %-13s %11.4f %8s %8.2f %8.2f %11.0f\n", title, name,
@@ -24,6 +24,7 @@ func report(w workload, results map[string][]result) {
 			milliseconds(rounds, func(r result) time.Duration { return r.p50 }),
 			milliseconds(rounds, func(r result) time.Duration { return r.p99 }),
 			median(each(rounds, func(_ int, r result) float64 { return r.rate })))
+		title = ""
 	}
 }
 

@@ -23,8 +23,8 @@ type street struct {
 }
 
 // openStreet starts the fronts, registers the backend with portico and fills portico's store.
-func openStreet(ctx context.Context, binary string) (s *street, err error) {
-	s = &street{fronts: map[string]*rig.Process{}}
+func openStreet(ctx context.Context, binary string) (_ *street, err error) {
+	s := &street{fronts: map[string]*rig.Process{}}
 	if s.dir, err = os.MkdirTemp("", "portico-load-"); err != nil {
 		return nil, err
 	}
@@ -46,6 +46,9 @@ func openStreet(ctx context.Context, binary string) (s *street, err error) {
 	}
 	url := s.fronts[direct].URL
 	if s.fronts[bare], err = rig.Start(self, serveFlag, made.Serving.CertFile, made.Serving.KeyFile, url, made.CA.CertFile); err != nil {
+		return nil, err
+	}
+	if err := s.openPeers(strings.TrimPrefix(url, "https://"), made); err != nil {
 		return nil, err
 	}
 	data := filepath.Join(s.dir, "data")
@@ -87,10 +90,15 @@ func (s *street) admit(door *rig.Door, ca []byte) error {
 // close stops what was started and removes what it stored.
 func (s *street) close() {
 	var errs []error
-	for _, name := range []string{portico, bare, direct} {
-		if p := s.fronts[name]; p != nil {
+	backend := s.fronts[direct]
+	delete(s.fronts, direct)
+	for _, p := range s.fronts {
+		if p != nil {
 			errs = append(errs, p.Stop())
 		}
+	}
+	if backend != nil {
+		errs = append(errs, backend.Stop())
 	}
 	errs = append(errs, os.RemoveAll(s.dir))
 	if err := errors.Join(errs...); err != nil {

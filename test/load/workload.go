@@ -37,13 +37,19 @@ const (
 )
 
 func workloads() []workload {
-	all, own := []string{direct, bare, portico}, []string{portico}
+	all, own := []string{direct, bare}, []string{portico}
+	for _, p := range peers {
+		all = append(all, p.name)
+	}
+	all = append(all, portico)
 	created := new(atomic.Int64)
 	ok := http.StatusOK
 	return []workload{
 		{name: "proxied GET 1.5 KB, HTTP/1.1", fronts: all, connections: 32, streams: 1, request: get(rig.ThingPath), want: ok},
 		{name: "proxied GET 1.5 KB, HTTP/2", fronts: all, http2: true, connections: 4, streams: 32, request: get(rig.ThingPath), want: ok},
 		{name: "proxied GET, 1500/s, HTTP/1.1", fronts: all, connections: 32, streams: 1, rate: 1500, request: get(rig.ThingPath), want: ok},
+		{name: "proxied LIST 1 MB, HTTP/1.1", fronts: all, connections: 8, streams: 1, request: get(rig.ThingsPath), want: ok},
+		{name: "proxied LIST 1 MB, HTTP/2", fronts: all, http2: true, connections: 2, streams: 4, request: get(rig.ThingsPath), want: ok},
 		{name: "config map GET, HTTP/1.1", fronts: own, connections: 32, streams: 1, request: get(configMaps + "/stored-500"), want: ok},
 		{name: "config map GET, HTTP/2", fronts: own, http2: true, connections: 4, streams: 32, request: get(configMaps + "/stored-500"), want: ok},
 		{name: "config map LIST of 1000", fronts: own, connections: 8, streams: 1, request: get(configMaps), want: ok},

@@ -4,10 +4,12 @@ package rig
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +22,9 @@ import (
 
 // patience bounds every wait.
 const patience = time.Minute
+
+// startPatience bounds the start of what listens at once.
+const startPatience = 10 * time.Second
 
 var addressLine = regexp.MustCompile(`https://127\.0\.0\.1:\d+`)
 
@@ -50,6 +55,23 @@ func Start(program string, args ...string) (*Process, error) {
 		return nil, fmt.Errorf("starting %s: %w", program, err)
 	}
 	return p, nil
+}
+
+// StartAt starts a server that is configured to listen at url, and returns when it does.
+func StartAt(url, program string, args ...string) (*Process, error) {
+	p := &Process{URL: url, cmd: exec.Command(program, args...)}
+	var said bytes.Buffer
+	p.cmd.Stdout, p.cmd.Stderr = &said, &said
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", program, err)
+	}
+	for begin := time.Now(); time.Since(begin) < startPatience; time.Sleep(10 * time.Millisecond) {
+		if c, err := net.Dial("tcp", strings.TrimPrefix(url, "https://")); err == nil {
+			return p, c.Close()
+		}
+	}
+	p.kill()
+	return nil, fmt.Errorf("%s did not listen at %s: %s", program, url, said.String())
 }
 
 // StartPortico starts the built front door on a free port and a data directory, and returns when it
@@ -108,7 +130,11 @@ func (p *Process) Stop() error {
 	}
 	overdue := time.AfterFunc(patience, func() { p.cmd.Process.Kill() })
 	defer overdue.Stop()
-	if err := p.cmd.Wait(); err != nil {
+	err := p.cmd.Wait()
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGTERM {
+		return nil // it lets the system end it
+	}
+	if err != nil {
 		return fmt.Errorf("stopping %s: %w", p.cmd.Path, err)
 	}
 	return nil

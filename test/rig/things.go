@@ -20,26 +20,34 @@ const (
 	groupVersion   = "/apis/" + group + "/" + version
 
 	// ThingPath is where the one thing is.
-	ThingPath = groupVersion + "/namespaces/default/things/one"
+	ThingPath = ThingsPath + "/one"
 	// ThingSize is how long it is.
 	ThingSize = 1500
+	// ThingsPath is where a list of things is, of about a megabyte.
+	ThingsPath = groupVersion + "/namespaces/default/things"
 	// ThingsHost is the name that the certificate of the server of things must hold.
 	ThingsHost = "things.default.svc"
 	// Reader is the user that RegisterThings allows to use things and config maps, and nothing more.
 	Reader = "reader"
 )
 
-// Things is a remote API of one kind with one object, as fast as a server in Go can be.
+// Things is a remote API of one kind with one object and a long list, as fast as a server in Go can be.
 func Things() http.Handler {
 	const head, tail = `{"apiVersion":"things.example.com/v1","kind":"Thing","metadata":{"name":"one","namespace":"default"},"data":"`, "\"}\n"
 	thing := []byte(head + strings.Repeat("x", ThingSize-len(head)-len(tail)) + tail)
-	resources := []byte(`{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"things.example.com/v1","resources":[{"name":"things","singularName":"thing","namespaced":true,"kind":"Thing","verbs":["get"]}]}` + "\n")
+	resources := []byte(`{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"things.example.com/v1","resources":[{"name":"things","singularName":"thing","namespaced":true,"kind":"Thing","verbs":["get","list"]}]}` + "\n")
+
+	item := strings.TrimSpace(string(thing))
+	list := []byte(`{"kind":"ThingList","apiVersion":"things.example.com/v1","metadata":{"resourceVersion":"1"},"items":[` +
+		strings.Repeat(item+",", 1<<20/ThingSize) + item + "]}\n")
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = []string{"application/json"}
 		switch r.URL.Path {
 		case ThingPath:
 			w.Write(thing)
+		case ThingsPath:
+			w.Write(list)
 		case groupVersion:
 			w.Write(resources)
 		default:
@@ -74,7 +82,7 @@ func (d *Door) RegisterThings(ctx context.Context, address string, caBundle []by
 			Ports:       []discoveryv1.EndpointPort{{Port: new(int32(port))}},
 		}},
 		{"/apis/rbac.authorization.k8s.io/v1/clusterroles", &rbacv1.ClusterRole{ObjectMeta: name, Rules: []rbacv1.PolicyRule{
-			{Verbs: []string{"get"}, APIGroups: []string{group}, Resources: []string{"things"}},
+			{Verbs: []string{"get", "list"}, APIGroups: []string{group}, Resources: []string{"things"}},
 			{Verbs: []string{"create", "get", "list"}, APIGroups: []string{""}, Resources: []string{"configmaps"}},
 		}}},
 		{"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &rbacv1.ClusterRoleBinding{

@@ -35,6 +35,8 @@ const (
 	remembered = 500
 	// conflictRecheck is when an object is looked at again that was written to meanwhile.
 	conflictRecheck = 20 * time.Millisecond
+	// lookInterval is how often all resources are looked at when they change. Many may be defined at once.
+	lookInterval = time.Second
 )
 
 // Config is what a collector works on.
@@ -112,12 +114,19 @@ func (c *Collector) Run(ctx context.Context, started func()) error {
 // followAll keeps following what there is to follow, and ends when all that it has begun has ended.
 func (c *Collector) followAll(ctx context.Context, changed <-chan struct{}) error {
 	defer c.update(ctx, nil)
+	var looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
 		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Until(looked.Add(lookInterval))):
+		}
+		looked = time.Now()
 		resources := c.cfg.Own
 		if c.cfg.Others != nil {
 			resources = append(resources[:len(resources):len(resources)], c.cfg.Others()...)

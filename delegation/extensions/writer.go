@@ -1,0 +1,28 @@
+package extensions
+
+import (
+	"context"
+
+	"github.com/portico-api/portico/delegation/registry"
+)
+
+// writer is how controllers write definitions: in their turn, as everybody does.
+type writer struct {
+	store *registry.Store
+	turns *turns
+}
+
+func (w *writer) updateStatus(ctx context.Context, name string, change func(current *definition) error) (updated *definition, err error) {
+	err = w.turns.do(ctx, 0, func(ctx context.Context) error {
+		updated, err = registry.UpdateStatusAs(ctx, w.store, "", name, change)
+		return err
+	})
+	return updated, err
+}
+
+func (w *writer) update(ctx context.Context, name string, change func(current *definition) error) error {
+	return w.turns.do(ctx, 0, func(ctx context.Context) error {
+		_, err := registry.UpdateAs(ctx, w.store, "", name, change)
+		return err
+	})
+}
