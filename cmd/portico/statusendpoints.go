@@ -98,19 +98,19 @@ func withPort(host string, ports []discoveryv1.EndpointPort) string {
 }
 
 func (r *report) printEndpoints(w io.Writer) {
-	any := false
+	begun := false
 	for _, a := range r.APIServices {
 		for _, e := range a.Backends {
-			if !any {
+			if !begun {
 				fmt.Fprintln(w, "ENDPOINT\tAPISERVICE\tSTATE\tIN FLIGHT\tCONNECTIONS\tREQUESTS/S\tTOTAL\tFAILED\t99% WITHIN\tTRIED AGAIN\tBROKEN OFF\tLEFT OUT")
-				any = true
+				begun = true
 			}
 			q := &e.Requests
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%d\t%s\t%s\t%d\t%d\t%d\n", e.Address, a.Name, e.State, e.InFlight, e.Connections,
 				rate(q.PerSecond), q.Total, share(q.Failed, q.Total), seconds(q.P99Seconds), e.Retries, e.BrokenOff, e.Ejections)
 		}
 	}
-	if any {
+	if begun {
 		fmt.Fprintln(w)
 	}
 }
