@@ -39,6 +39,8 @@ type Config struct {
 	Metrics    *metrics.Aggregator
 	// BackendMetrics observes the endpoints that requests are proxied to; nil means nobody does.
 	BackendMetrics *metrics.Backend
+	// BackendPeers observes their certificates; nil means that nobody does.
+	BackendPeers *metrics.Peers
 	// Now is the clock of conditions and ages; nil means time.Now.
 	Now func() time.Time
 }

@@ -36,5 +36,7 @@ func (w witness) Count(what backend.Quantity, difference int) {
 		w.endpoint.Failed()
 	case backend.Ejections:
 		w.endpoint.Ejected()
+	case backend.LeftOut:
+		w.endpoint.LeftOut(difference)
 	}
 }

@@ -87,6 +87,7 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
 		ClientCertificate:     rs.cfg.ProxyClientCert,
 		Observer:              observer{rs.cfg.BackendMetrics, s.Name},
+		Peers:                 rs.cfg.BackendPeers,
 	}, rs.resolver)
 
 	gv := groupVersionOf(s)

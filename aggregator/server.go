@@ -141,7 +141,7 @@ func (s *Server) installHooks() error {
 	if err := s.AddMuxCompleteSignal("APIServiceRegistrationControllerInitiated", s.router.initiated); err != nil {
 		return err
 	}
-	if err := s.AddController("apiservice-registration-controller", s.route); err != nil {
+	if err := s.AddInformer("apiservice-registration-controller", s.route); err != nil {
 		return err
 	}
 	if err := s.AddPostStartHook("apiservice-discovery-controller", s.waitDiscovered); err != nil {

@@ -97,6 +97,7 @@ func (s *GenericAPIServer) installVersions(root string, group *APIGroupInfo) err
 			discovery.NewDocument(discovery.NewAPIResourceList(group.Group, described)))
 		rest.Install(ws, prefix, v.Resources, rest.Config{
 			Metrics:           s.config.Metrics.Requests,
+			Release:           releaseOf(s.config.Version),
 			MinRequestTimeout: s.config.MinRequestTimeout,
 			Stopping:          s.config.Lifecycle.WatchesTerminating.Signaled(),
 			Authorizer:        s.config.Authorizer,

@@ -21,7 +21,7 @@ func (s *GenericAPIServer) installBasicPaths() error {
 		index := handler.Index(s, http.StatusOK)
 		p.UnlistedHandle("/", index)
 		p.UnlistedHandle("/index.html", index)
-		p.Handle("/metrics", s.config.Metrics.Handler())
+		p.Handle("/metrics", s.metricsHandler())
 		p.Handle("/metrics/slis", s.config.Metrics.SLIHandler())
 		p.Handle("/statusz", s.statuszPage())
 		p.UnlistedHandle(ChainPath, http.HandlerFunc(s.serveChain))
@@ -39,6 +39,14 @@ func (s *GenericAPIServer) installBasicPaths() error {
 		}
 	}
 	return s.Handler.Add(s.versionWebService())
+}
+
+// metricsHandler lets those who may look into the process have its counters begin at zero.
+func (s *GenericAPIServer) metricsHandler() http.Handler {
+	if s.config.EnableProfiling {
+		return s.config.Metrics.ResettableHandler()
+	}
+	return s.config.Metrics.Handler()
 }
 
 // versionWebService answers /version.

@@ -113,7 +113,7 @@ func NewConfig(m *metrics.Metrics) *Config {
 		Metrics:                     m,
 		Version:                     DefaultVersion(),
 		Discovery:                   discovery.NewManager(m.Aggregator),
-		OpenAPI:                     openapi.NewService(),
+		OpenAPI:                     openapi.NewService(m.OpenAPI),
 		HealthChecks:                []HealthCheck{pingHealthCheck(), logs.healthCheck()},
 		logs:                        logs,
 	}

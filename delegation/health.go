@@ -3,6 +3,7 @@ package delegation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -110,6 +111,22 @@ func graceful(check func(context.Context) error, until time.Time) func(context.C
 // pingHealthCheck passes whenever the process can answer at all.
 func pingHealthCheck() HealthCheck {
 	return HealthCheck{Name: "ping", Check: func(context.Context) error { return nil }}
+}
+
+// informerSyncHealthCheck fails until what is kept in memory of the store is there.
+func informerSyncHealthCheck(hooks []*PostStartHook) HealthCheck {
+	return HealthCheck{Name: "informer-sync", Check: func(context.Context) error {
+		var missing []string
+		for _, h := range hooks {
+			if h.informer && !h.isDone() {
+				missing = append(missing, h.Name)
+			}
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("%d informers not synced yet: %v", len(missing), missing)
+		}
+		return nil
+	}}
 }
 
 // shutdownHealthCheck fails from the first moment of the end.

@@ -74,7 +74,7 @@ func TestHealthChecksOfADelegateAreTheFrontsToo(t *testing.T) {
 	}
 	front.PrepareRun()
 	got := request(front.Handler, http.MethodGet, "/readyz?verbose").Body.String()
-	want := "[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]inner ok\n[+]outer ok\n[+]shutdown ok\nreadyz check passed\n"
+	want := "[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]inner ok\n[+]outer ok\n[+]informer-sync ok\n[+]shutdown ok\nreadyz check passed\n"
 	if got != want {
 		t.Errorf("GET /readyz?verbose\n got %q\nwant %q", got, want)
 	}

@@ -15,9 +15,10 @@ const hookCheckPrefix = "poststarthook/"
 type PostStartHook struct {
 	Name string
 
-	run  func(ctx context.Context, done func()) error
-	once sync.Once
-	done chan struct{}
+	run      func(ctx context.Context, done func()) error
+	informer bool // it is done when it knows all that was stored
+	once     sync.Once
+	done     chan struct{}
 }
 
 // PreShutdownHook runs after the chain was told to end and before it refuses requests.
@@ -30,33 +31,43 @@ type PreShutdownHook struct {
 // and with it must end whatever the hook left running. Something that keeps running is better an
 // AddController: the end waits for it.
 func (s *GenericAPIServer) AddPostStartHook(name string, hook func(ctx context.Context) error) error {
-	return s.addPostStartHook(name, func(ctx context.Context, done func()) error {
+	return s.addPostStartHook(&PostStartHook{Name: name, run: func(ctx context.Context, done func()) error {
 		err := hook(ctx)
 		if err == nil {
 			done()
 		}
 		return err
-	})
+	}})
 }
 
 // AddController adds a post-start hook that runs until its ctx ends, after the last request. It is
 // done when the controller calls started. What is destroyed at the end, such as the store, is
 // destroyed after the controller has returned.
 func (s *GenericAPIServer) AddController(name string, run func(ctx context.Context, started func()) error) error {
-	return s.addPostStartHook(name, func(ctx context.Context, done func()) error {
+	return s.addPostStartHook(&PostStartHook{Name: name, run: untilTheEnd(run)})
+}
+
+// AddInformer adds a controller that keeps in memory what is stored, and calls synced when it knows all that there was. Until all informers do, the
+// readiness check informer-sync fails: a server that does not know of a role or an APIService would refuse what it should serve.
+func (s *GenericAPIServer) AddInformer(name string, run func(ctx context.Context, synced func()) error) error {
+	return s.addPostStartHook(&PostStartHook{Name: name, run: untilTheEnd(run), informer: true})
+}
+
+func untilTheEnd(run func(ctx context.Context, started func()) error) func(ctx context.Context, done func()) error {
+	return func(ctx context.Context, done func()) error {
 		err := run(ctx, done)
 		if err == nil && ctx.Err() == nil {
 			return errors.New("the controller returned before the end")
 		}
 		return err
-	})
+	}
 }
 
-func (s *GenericAPIServer) addPostStartHook(name string, run func(ctx context.Context, done func()) error) error {
-	h := &PostStartHook{Name: name, run: run, done: make(chan struct{})}
-	err := s.contribute("post-start hook", name, func(c *Contributions) error {
+func (s *GenericAPIServer) addPostStartHook(h *PostStartHook) error {
+	h.done = make(chan struct{})
+	err := s.contribute("post-start hook", h.Name, func(c *Contributions) error {
 		for _, other := range c.PostStartHooks {
-			if other.Name == name {
+			if other.Name == h.Name {
 				return errDuplicate
 			}
 		}

@@ -24,7 +24,10 @@ func TestContributionsMustBeHeardOf(t *testing.T) {
 		"pre-shutdown hook": func(s *delegation.GenericAPIServer, n string) error { return s.AddPreShutdownHook(n, hook) },
 		"health check":      func(s *delegation.GenericAPIServer, n string) error { return s.AddHealthChecks(check(n, "", nil)) },
 		"readyz check":      func(s *delegation.GenericAPIServer, n string) error { return s.AddReadyzChecks(check(n, "", nil)) },
-		"signal":            func(s *delegation.GenericAPIServer, n string) error { return s.AddMuxCompleteSignal(n, closed) },
+		"informer": func(s *delegation.GenericAPIServer, n string) error {
+			return s.AddInformer(n, func(context.Context, func()) error { return nil })
+		},
+		"signal": func(s *delegation.GenericAPIServer, n string) error { return s.AddMuxCompleteSignal(n, closed) },
 	}
 	for what, add := range add {
 		t.Run(what, func(t *testing.T) {
@@ -53,6 +56,47 @@ func TestContributionsMustBeHeardOf(t *testing.T) {
 				t.Errorf("added after PrepareRun: got %v, want an error", err)
 			}
 		})
+	}
+}
+
+func TestReadyzWaitsForWhatIsReadFromTheStore(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	config := openConfig()
+	inner := newUnit(t, config, "inner", delegation.NewEmptyDelegate())
+	release := make(chan struct{})
+	informer := func(ctx context.Context, synced func()) error {
+		select {
+		case <-release:
+			synced()
+		case <-ctx.Done():
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if err := inner.AddInformer("roles", informer); err != nil {
+		t.Fatal(err)
+	}
+	front := newUnit(t, config, "front", inner)
+	ctx, cancel := context.WithCancel(t.Context())
+	running, err := front.PrepareRun().NonBlockingRun(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := request(front.Handler, http.MethodGet, "/readyz/informer-sync"); w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "1 informers not synced yet: [roles]") {
+		t.Errorf("GET /readyz/informer-sync: got %d %s, want 500 that names the informer", w.Code, w.Body)
+	}
+	if w := request(front.Handler, http.MethodGet, "/livez/informer-sync"); w.Code != http.StatusNotFound {
+		t.Errorf("GET /livez/informer-sync: got %d, want 404: a restart would not help", w.Code)
+	}
+	close(release)
+	for request(front.Handler, http.MethodGet, "/readyz/informer-sync").Code != http.StatusOK {
+		if t.Context().Err() != nil {
+			t.Fatal("never synced")
+		}
+	}
+	cancel()
+	if err := running.Wait(); err != nil {
+		t.Errorf("Run: got %v, want no error", err)
 	}
 }
 

@@ -32,10 +32,11 @@ func (s *GenericAPIServer) PrepareRun() PreparedAPIServer {
 func (s *GenericAPIServer) installHealth() {
 	s.mu.Lock()
 	s.seal("is prepared already")
-	checks := s.contributions.HealthChecks
+	checks, hooks := s.contributions.HealthChecks, s.contributions.PostStartHooks
 	s.mu.Unlock()
 
 	mux, observer := s.Handler.NonGoRestfulMux, s.config.Metrics.Health
+	_ = add(&checks.Readyz, informerSyncHealthCheck(hooks))          // of this unit and those behind
 	_ = add(&checks.Readyz, shutdownHealthCheck(s.config.Lifecycle)) // a delegate has it too
 	(&healthEndpoint{name: "healthz", checks: checks.Healthz, observer: observer}).install(mux)
 	(&healthEndpoint{name: "livez", checks: checks.Livez, observer: observer}).install(mux)

@@ -2,8 +2,12 @@ package delegation
 
 import (
 	"runtime"
+	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/portico-api/portico/handler/rest"
 )
 
 // DefaultVersion is what /version answers unless the program says better: the Kubernetes version
@@ -23,4 +27,17 @@ func DefaultVersion() version.Info {
 		Compiler:              runtime.Compiler,
 		Platform:              runtime.GOOS + "/" + runtime.GOARCH,
 	}
+}
+
+// releaseOf is the release of a version, and none of one whose numbers cannot be read.
+func releaseOf(v version.Info) rest.Release {
+	major, err := strconv.Atoi(v.Major)
+	if err != nil {
+		return rest.Release{}
+	}
+	minor, err := strconv.Atoi(strings.TrimRight(v.Minor, "+"))
+	if err != nil {
+		return rest.Release{}
+	}
+	return rest.Release{Major: major, Minor: minor}
 }

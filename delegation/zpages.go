@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	cbor "k8s.io/apimachinery/pkg/runtime/serializer/cbor/direct"
 	"sigs.k8s.io/yaml"
 
 	"github.com/portico-api/portico/handler"
@@ -110,8 +111,8 @@ func (p *zpage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format, version, ok := p.negotiate(r.Header.Get("Accept"))
 	if !ok {
 		err := apierrors.NewGenericServerResponse(http.StatusNotAcceptable, r.Method, schema.GroupResource{}, "", "", 0, true)
-		err.ErrStatus.Message = fmt.Sprintf("only the following media types are accepted: text/plain, application/json;v=%s;g=%s;as=%s, application/yaml;v=%s;g=%s;as=%s",
-			zversion, zgroup, p.kind, zversion, zgroup, p.kind)
+		err.ErrStatus.Message = fmt.Sprintf("only the following media types are accepted: text/plain, application/json;v=%s;g=%s;as=%s, application/yaml;v=%s;g=%s;as=%s, application/cbor;v=%s;g=%s;as=%s",
+			zversion, zgroup, p.kind, zversion, zgroup, p.kind, zversion, zgroup, p.kind)
 		err.ErrStatus.Reason = metav1.StatusReasonNotAcceptable
 		handler.WriteError(w, r, err)
 		return
@@ -123,16 +124,28 @@ func (p *zpage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if version == zdeprecated {
 		handler.AddWarning(r.Context(), fmt.Sprintf("%s/%s %s is deprecated: ask for %s", zgroup, version, p.kind, zversion))
 	}
-	body, err := json.Marshal(p.content(zmeta{p.kind, zgroup + "/" + version, map[string]string{"name": component}}))
-	if err == nil && format == "application/yaml" {
-		body, err = yaml.JSONToYAML(body)
-	}
+	body, err := encodePage(format, p.content(zmeta{p.kind, zgroup + "/" + version, map[string]string{"name": component}}))
 	if err != nil {
 		handler.WriteError(w, r, fmt.Errorf("encoding %s: %w", p.kind, err))
 		return
 	}
 	w.Header().Set("Content-Type", format)
 	w.Write(body)
+}
+
+// selfDescribed begins what is CBOR, so that it is known from JSON.
+const selfDescribed = "\xd9\xd9\xf7"
+
+func encodePage(format string, page any) ([]byte, error) {
+	if format == "application/cbor" {
+		body, err := cbor.Marshal(page)
+		return append([]byte(selfDescribed), body...), err
+	}
+	body, err := json.Marshal(page)
+	if err != nil || format == "application/json" {
+		return body, err
+	}
+	return yaml.JSONToYAML(body)
 }
 
 // negotiate chooses the first form that the client accepts and that there is; text has no format.
@@ -148,7 +161,7 @@ func (p *zpage) negotiate(accept string) (format, version string, ok bool) {
 		switch media {
 		case "*/*", "text/*", "text/plain":
 			return "", "", true
-		case "application/json", "application/yaml":
+		case "application/json", "application/yaml", "application/cbor":
 			v := params["v"]
 			if params["g"] == zgroup && params["as"] == p.kind && (v == zversion || v == zdeprecated) {
 				return media, v, true

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
+
+	cbor "k8s.io/apimachinery/pkg/runtime/serializer/cbor/direct"
 
 	"github.com/portico-api/portico/delegation"
 )
@@ -53,13 +56,14 @@ func TestStatuszAndFlagzAreKindsForPrograms(t *testing.T) {
 	h := zpagesUnit(t)
 	for kind, path := range map[string]string{"Statusz": "/statusz", "Flagz": "/flagz"} {
 		w := askFor(h, path, "application/json;v=v1beta1;g=config.k8s.io;as="+kind)
+		text := w.Body.Bytes()
 		var page struct {
 			Kind, APIVersion, StartTime, GoVersion, BinaryVersion string
 			Metadata                                              struct{ Name string }
 			Flags                                                 map[string]string
 			Paths                                                 []string
 		}
-		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {
+		if err := json.Unmarshal(text, &page); err != nil {
 			t.Fatalf("GET %s: %v in %s", path, err, w.Body)
 		}
 		if page.Kind != kind || page.APIVersion != "config.k8s.io/v1beta1" || page.Metadata.Name != "apiserver" {
@@ -74,6 +78,22 @@ func TestStatuszAndFlagzAreKindsForPrograms(t *testing.T) {
 			if page.StartTime == "" || page.GoVersion == "" || page.BinaryVersion == "" || len(page.Paths) == 0 {
 				t.Errorf("GET %s: got %s", path, w.Body)
 			}
+		}
+		w = askFor(h, path, "application/cbor;v=v1beta1;g=config.k8s.io;as="+kind)
+		var inJSON, inCBOR map[string]any
+		if err := json.Unmarshal(text, &inJSON); err != nil {
+			t.Fatal(err)
+		}
+		if err := cbor.Unmarshal(w.Body.Bytes(), &inCBOR); err != nil || w.Header().Get("Content-Type") != "application/cbor" || !strings.HasPrefix(w.Body.String(), "\xd9\xd9\xf7") {
+			t.Errorf("GET %s as CBOR: %v, type %s", path, err, w.Header().Get("Content-Type"))
+		}
+		delete(inJSON, "uptimeSeconds")
+		if _, ok := inCBOR["uptimeSeconds"].(int64); ok != (kind == "Statusz") {
+			t.Errorf("GET %s as CBOR: up for %v seconds", path, inCBOR["uptimeSeconds"])
+		}
+		delete(inCBOR, "uptimeSeconds")
+		if !reflect.DeepEqual(inCBOR, inJSON) {
+			t.Errorf("GET %s: as CBOR %v, as JSON %v", path, inCBOR, inJSON)
 		}
 		if w := askFor(h, path, "application/yaml;v=v1beta1;g=config.k8s.io;as="+kind); !strings.Contains(w.Body.String(), "\nkind: "+kind+"\n") {
 			t.Errorf("GET %s as YAML: got %s", path, w.Body)

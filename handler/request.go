@@ -41,6 +41,10 @@ type Request struct {
 	// does. Directors set it.
 	Unit string
 
+	// Deprecated is set when clients should not use any more what is asked for; RemovedRelease is the one that will be without it, if that is known.
+	Deprecated     bool
+	RemovedRelease string
+
 	waited    atomic.Int64 // nanoseconds
 	warnings  warnings
 	selectors selectors
@@ -55,6 +59,18 @@ func (r *Request) Waited() time.Duration { return time.Duration(r.waited.Load())
 func AddWait(ctx context.Context, d time.Duration) {
 	if r, ok := RequestFrom(ctx); ok {
 		r.waited.Add(int64(d))
+	}
+}
+
+// UsesDeprecated notes that the request of ctx is for something that clients should not use any more, for metrics and for the audit trail. Whoever
+// serves it says so, on the request's own goroutine.
+func UsesDeprecated(ctx context.Context, removedRelease string) {
+	if r, ok := RequestFrom(ctx); ok {
+		r.Deprecated, r.RemovedRelease = true, removedRelease
+		r.Record.Annotate("k8s.io/deprecated", "true")
+		if removedRelease != "" {
+			r.Record.Annotate("k8s.io/removed-release", removedRelease)
+		}
 	}
 }
 

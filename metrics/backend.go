@@ -18,6 +18,7 @@ type Backend struct {
 	retries     *prometheus.CounterVec
 	failures    *prometheus.CounterVec
 	ejections   *prometheus.CounterVec
+	leftOut     *prometheus.GaugeVec
 
 	mu   sync.Mutex
 	uses map[backendKey]int // how many observe it: a server that takes over from another has the same endpoints
@@ -38,6 +39,7 @@ func newBackend(r prometheus.Registerer) *Backend {
 		retries:     counters(r, "portico_backend_retries_total", "[ALPHA] Requests that came to an endpoint after they had failed elsewhere.", "apiservice", "endpoint"),
 		failures:    counters(r, "portico_backend_failures_total", "[ALPHA] Exchanges that an endpoint broke off, and connections that could not be made.", "apiservice", "endpoint"),
 		ejections:   counters(r, "portico_backend_ejections_total", "[ALPHA] Times an endpoint was left out because it failed.", "apiservice", "endpoint"),
+		leftOut:     gauges(r, "portico_backend_left_out", "[ALPHA] 1 while an endpoint is left out because it failed.", "apiservice", "endpoint"),
 	}
 }
 
@@ -57,6 +59,7 @@ func (b *Backend) Endpoint(apiService, address string) *BackendEndpoint {
 		retries:     b.retries.WithLabelValues(apiService, address),
 		failures:    b.failures.WithLabelValues(apiService, address),
 		ejections:   b.ejections.WithLabelValues(apiService, address),
+		leftOut:     b.leftOut.WithLabelValues(apiService, address),
 	}
 	e.codes = newBound(func(code int) int { return code }, e.counter)
 	return e
@@ -69,6 +72,7 @@ type BackendEndpoint struct {
 
 	duration                     prometheus.Observer
 	inFlight, connections        prometheus.Gauge
+	leftOut                      prometheus.Gauge
 	retries, failures, ejections prometheus.Counter
 
 	codes *bound[int, prometheus.Counter]
@@ -143,6 +147,13 @@ func (e *BackendEndpoint) Ejected() {
 	}
 }
 
+// LeftOut tells that the endpoint is left out, or is not any more.
+func (e *BackendEndpoint) LeftOut(difference int) {
+	if e != nil {
+		e.leftOut.Add(float64(difference))
+	}
+}
+
 // Forget removes the series of the endpoint, if nobody else observes it.
 func (e *BackendEndpoint) Forget() {
 	if e == nil {
@@ -162,7 +173,7 @@ func (e *BackendEndpoint) Forget() {
 	delete(b.uses, key)
 	labels := prometheus.Labels{"apiservice": e.apiService, "endpoint": e.address}
 	b.requests.DeletePartialMatch(labels)
-	for _, v := range []interface{ DeleteLabelValues(...string) bool }{b.duration, b.inFlight, b.connections, b.retries, b.failures, b.ejections} {
+	for _, v := range []interface{ DeleteLabelValues(...string) bool }{b.duration, b.inFlight, b.connections, b.retries, b.failures, b.ejections, b.leftOut} {
 		v.DeleteLabelValues(e.apiService, e.address)
 	}
 }

@@ -20,6 +20,7 @@ func TestTheSeriesOfAnEndpointGoWithIt(t *testing.T) {
 		e.Retried()
 		e.Failed()
 		e.Ejected()
+		e.LeftOut(1)
 	}
 	successor := m.Backend.Endpoint("v1.example.com", "10.0.0.2:443")
 	gone.Forget()

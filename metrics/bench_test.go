@@ -20,6 +20,31 @@ func BenchmarkDone(b *testing.B) {
 	}
 }
 
+func BenchmarkBackendAnswered(b *testing.B) {
+	e := metrics.New().Backend.Endpoint("v1.g", "10.0.0.1:443")
+	b.ReportAllocs()
+	for b.Loop() {
+		e.InFlight(1)
+		e.Answered(200, time.Millisecond)
+		e.InFlight(-1)
+	}
+}
+
+// BenchmarkScrapeAfterAReset is what subtracting costs, which only a scrape after DELETE /metrics does.
+func BenchmarkScrapeAfterAReset(b *testing.B) {
+	m := metrics.New()
+	for i := range 500 {
+		m.Requests.Done(metrics.Call{Verb: metrics.Get, Group: "g", Version: "v1", Resource: fmt.Sprint("r", i), Known: true}, metrics.Outcome{Code: 200})
+	}
+	h := m.ResettableHandler()
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, "/metrics", nil))
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(&counting{ResponseWriter: httptest.NewRecorder()}, r)
+	}
+}
+
 func BenchmarkObserveRequest(b *testing.B) {
 	m := metrics.New()
 	b.ReportAllocs()
@@ -28,11 +53,17 @@ func BenchmarkObserveRequest(b *testing.B) {
 	}
 }
 
-// BenchmarkScrape is one scrape of a large house: 1,000 APIServices and 500 resources that are read, listed, watched and written.
+// BenchmarkScrape is one scrape of a large house: 1,000 APIServices, every tenth with two endpoints, and 500 resources that are read, listed, watched and written.
 func BenchmarkScrape(b *testing.B) {
 	m := metrics.New()
 	for i := range 1000 {
-		m.Aggregator.SetUnavailable(fmt.Sprintf("v1.group%d.example.com", i), "FailedDiscoveryCheck", i%10 == 0)
+		name := fmt.Sprintf("v1.group%d.example.com", i)
+		m.Aggregator.SetUnavailable(name, "FailedDiscoveryCheck", i%10 == 0)
+		if i%10 == 0 {
+			for _, address := range []string{"10.0.0.1:443", "10.0.0.2:443"} {
+				m.Backend.Endpoint(name, address).Answered(200, time.Millisecond)
+			}
+		}
 	}
 	for i := range 500 {
 		group, resource := fmt.Sprintf("group%d.example.com", i/5), fmt.Sprint("resource", i)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,11 @@ func observe(m *metrics.Metrics) {
 	m.Storage.SetObjectBytes("", "configmaps", 300)
 	m.Storage.Initialized("", "configmaps")
 	m.Storage.WatchersTerminated("", "configmaps")
+	m.Storage.InitialEvents("", "configmaps", 4)
+	m.Requests.Deprecated(known, "1.40")
+	m.OpenAPI.Made(metrics.DocumentUpdated, time.Second)
+	m.BackendPeers.Failed(nil)
+	m.WebhookPeers.Failed(nil)
 	m.Storage.SetCapacity("", "configmaps", 100)
 	m.Storage.ConsistentRead("", "configmaps", time.Millisecond, true)
 	m.Storage.DecodeError("", "configmaps")
@@ -96,6 +102,12 @@ func TestMetricsOfTheContractAreThere(t *testing.T) {
 		`aggregator_unavailable_apiservice{name="v1.g"} 1`,
 		`aggregator_unavailable_apiservice_total{name="v1.g",reason="MissingEndpoints"} 1`,
 		`authenticated_user_requests{username="system:apiserver"} 1`,
+		`apiserver_requested_deprecated_apis{group="",removed_release="1.40",resource="configmaps",subresource="",version="v1"} 1`,
+		`aggregator_openapi_v2_regeneration_count{apiservice="k8s_internal_local_delegation_chain",reason="update"} 1`,
+		`aggregator_openapi_v2_regeneration_duration{reason="update"} 1`,
+		`apiserver_kube_aggregator_x509_missing_san_total 0`, `apiserver_kube_aggregator_x509_insecure_sha1_total 0`,
+		`apiserver_webhooks_x509_missing_san_total 0`, `apiserver_webhooks_x509_insecure_sha1_total 0`,
+		`apiserver_init_events_total{group="",resource="configmaps"} 4`,
 		`authorization_attempts_total{result="allowed"} 1`,
 		`apiserver_client_certificate_expiration_seconds_bucket{le="3600"} 1`,
 		`apiserver_watch_list_duration_seconds_bucket{group="",resource="configmaps",scope="cluster",version="v1",le="0.05"} 0`,
@@ -152,7 +164,7 @@ func TestMetricsPassTheLinterButForInheritedNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Alerts and dashboards know these names; they stay.
-	inherited := map[string]bool{"authenticated_user_requests": true, "authentication_attempts": true, "apiserver_storage_objects": true, "apiserver_admission_step_admission_duration_seconds_summary": true}
+	inherited := map[string]bool{"authenticated_user_requests": true, "authentication_attempts": true, "apiserver_storage_objects": true, "aggregator_openapi_v2_regeneration_count": true, "apiserver_admission_step_admission_duration_seconds_summary": true}
 	for _, p := range problems {
 		if !inherited[p.Metric] {
 			t.Error(problem(p))
@@ -169,7 +181,7 @@ func TestInstrumentsMayBeNil(t *testing.T) {
 }
 
 func TestEveryMethodIsSafeOnNil(t *testing.T) {
-	for _, nobody := range []any{(*metrics.Requests)(nil), (*metrics.Storage)(nil), (*metrics.Aggregator)(nil), (*metrics.Authentication)(nil), (*metrics.Authorization)(nil), (*metrics.Health)(nil)} {
+	for _, nobody := range []any{(*metrics.Requests)(nil), (*metrics.Storage)(nil), (*metrics.Aggregator)(nil), (*metrics.Authentication)(nil), (*metrics.Authorization)(nil), (*metrics.Health)(nil), (*metrics.OpenAPI)(nil), (*metrics.Peers)(nil)} {
 		v := reflect.ValueOf(nobody)
 		for i := range v.NumMethod() {
 			method := v.Method(i)
@@ -246,6 +258,33 @@ func TestOpenMetricsAndCompression(t *testing.T) {
 	metrics.New().Handler().ServeHTTP(w, r)
 	if ct := w.Header().Get("Content-Type"); !strings.HasPrefix(ct, "application/openmetrics-text") || w.Header().Get("Content-Encoding") != "gzip" {
 		t.Errorf("got %s %s, want compressed OpenMetrics", ct, w.Header().Get("Content-Encoding"))
+	}
+}
+
+func TestTracedRequestsAreExemplarsInOpenMetricsOnly(t *testing.T) {
+	m := metrics.New()
+	m.Requests.Done(metrics.Call{Verb: metrics.Get, Version: "v1", Resource: "configmaps", Known: true}, metrics.Outcome{Code: 200, Took: time.Millisecond, TraceID: "0af7651916cd43dd8448eb211c80319c"})
+	m.Requests.Done(metrics.Call{Verb: metrics.Get, Version: "v1", Resource: "secrets", Known: true}, metrics.Outcome{Code: 200, Took: time.Millisecond})
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, r)
+	var with []string
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.Contains(line, `# {trace_id="0af7651916cd43dd8448eb211c80319c"}`) {
+			name, _, _ := strings.Cut(line, "{")
+			with = append(with, name)
+			if !strings.Contains(line, `resource="configmaps"`) {
+				t.Errorf("an exemplar of a request that was not traced: %s", line)
+			}
+		}
+	}
+	slices.Sort(with)
+	if want := []string{"apiserver_request_duration_seconds_bucket", "apiserver_request_sli_duration_seconds_bucket"}; !slices.Equal(with, want) {
+		t.Errorf("exemplars of %q, want of %q", with, want)
+	}
+	if page := get(t, m.Handler(), "/metrics"); strings.Contains(page, "trace_id") {
+		t.Error("text that is no OpenMetrics has exemplars")
 	}
 }
 

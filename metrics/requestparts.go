@@ -109,3 +109,31 @@ func (m *Requests) Impersonation(decision Decision, took time.Duration) {
 	i.attempts.Inc()
 	i.duration.Observe(took.Seconds())
 }
+
+type deprecatedUse struct {
+	resourceKey
+	removed string
+}
+
+func newDeprecatedUses(r prometheus.Registerer) *bound[deprecatedUse, prometheus.Gauge] {
+	v := gauges(r, "apiserver_requested_deprecated_apis", "[STABLE] 1 for each resource that was asked for in a version that clients should not use any more, with the release that will be without it.",
+		"group", "version", "resource", "subresource", "removed_release")
+	return newBound(
+		func(k deprecatedUse) deprecatedUse { return deprecatedUse{k.own(), strings.Clone(k.removed)} },
+		func(k deprecatedUse) prometheus.Gauge {
+			g := v.WithLabelValues(k.group, k.version, k.resource, k.subresource, k.removed)
+			g.Set(1)
+			return g
+		})
+}
+
+// Deprecated shows that a resource was asked for in a version that clients should not use any more; removed is the release that will be
+// without it, or empty.
+func (m *Requests) Deprecated(c Call, removed string) {
+	if m == nil {
+		return
+	}
+	if k := m.of(c).key; k != (resourceKey{}) {
+		m.deprecated.get(deprecatedUse{k, removed})
+	}
+}

@@ -36,12 +36,13 @@ type Requests struct {
 	vecs         requestVecs
 	terminations *prometheus.CounterVec
 
-	watches  *bound[watchKey, func(size int)]
-	filters  *bound[string, prometheus.Observer]
-	postTime *bound[postTimeout, prometheus.Counter]
-	fields   *bound[string, prometheus.Observer]
-	initial  *bound[watchList, prometheus.Observer]
-	acting   *bound[impersonation, actingInstruments]
+	watches    *bound[watchKey, func(size int)]
+	filters    *bound[string, prometheus.Observer]
+	postTime   *bound[postTimeout, prometheus.Counter]
+	fields     *bound[string, prometheus.Observer]
+	initial    *bound[watchList, prometheus.Observer]
+	acting     *bound[impersonation, actingInstruments]
+	deprecated *bound[deprecatedUse, prometheus.Gauge]
 
 	inFlight       [2]inFlight
 	handshakeError prometheus.Counter
@@ -125,7 +126,7 @@ func newRequests(r prometheus.Registerer) *Requests {
 	fields := histograms(r, "field_validation_request_duration_seconds", "[ALPHA] Time that requests took, by field validation.", latencyBuckets[2:], "field_validation")
 	m.fields = newBound(strings.Clone, func(mode string) prometheus.Observer { return fields.WithLabelValues(mode) })
 
-	m.initial, m.acting = newWatchLists(r), newImpersonations(r)
+	m.initial, m.acting, m.deprecated = newWatchLists(r), newImpersonations(r), newDeprecatedUses(r)
 	for kind := range m.inFlight {
 		m.inFlight[kind].register(r, InFlightKind(kind))
 	}
@@ -188,7 +189,7 @@ type Outcome struct {
 	Size  int64         // bytes of the answer's body
 	Body  int64         // bytes of the request's body as declared; negative when unknown
 	Added time.Duration // of Took, what webhooks and queues account for
-	// TraceID is of the trace that was recorded of it, if one was: an exemplar of its latency.
+	// TraceID is of the trace that was recorded of it, if one was: an exemplar of its latencies.
 	TraceID string
 }
 
@@ -201,7 +202,7 @@ func (m *Requests) Done(c Call, o Outcome) {
 	i.codes.get(o.Code).Inc()
 	observe(i.duration, o.Took, o.TraceID)
 	if i.sli != nil {
-		i.sli.Observe((o.Took - o.Added).Seconds())
+		observe(i.sli, o.Took-o.Added, o.TraceID)
 	}
 	if i.size != nil {
 		i.size.Observe(float64(o.Size))

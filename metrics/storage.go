@@ -35,7 +35,7 @@ type operationInstruments struct {
 type cacheInstruments struct {
 	received, cacheReceived, dispatched prometheus.Counter
 	initialized                         prometheus.Counter
-	terminated, decodeErrors            prometheus.Counter
+	terminated, decodeErrors, initial   prometheus.Counter
 	fresh, stale                        prometheus.Counter
 	lists                               listInstruments
 	revision, capacity                  prometheus.Gauge
@@ -63,6 +63,7 @@ func newStorage(r prometheus.Registerer) *Storage {
 		revision      = gauges(r, "apiserver_watch_cache_resource_version", "[ALPHA] The newest revision in the cache, its last 15 digits.", "group", "resource")
 		wait          = histograms(r, "apiserver_watch_cache_read_wait_seconds", "[ALPHA] How long reads waited for the cache to become fresh enough.", []float64{.005, .025, .05, .1, .2, .4, .6, .8, 1, 1.25, 1.5, 2, 3}, "group", "resource")
 		terminated    = counters(r, "apiserver_terminated_watchers_total", "[ALPHA] Watchers that fell behind the history and were ended.", "group", "resource")
+		initial       = counters(r, "apiserver_init_events_total", "[ALPHA] Events that watchers were sent of what was there, or had happened, before they came.", "group", "resource")
 		capacity      = gauges(r, "watch_cache_capacity", "[ALPHA] Changes that the history of a resource can hold.", "group", "resource")
 	)
 	return &Storage{
@@ -92,6 +93,7 @@ func newStorage(r prometheus.Registerer) *Storage {
 				initialized:       initialized.WithLabelValues(g, res),
 				terminated:        terminated.WithLabelValues(g, res),
 				lists:             listed(g, res),
+				initial:           initial.WithLabelValues(g, res),
 				decodeErrors:      decode.WithLabelValues(g, res),
 				fresh:             consistent.WithLabelValues(g, res, "true", "false"),
 				stale:             consistent.WithLabelValues(g, res, "false", "false"),
@@ -184,6 +186,13 @@ func (s *Storage) Initialized(group, resource string) {
 func (s *Storage) WatchersTerminated(group, resource string) {
 	if s != nil {
 		s.caches.get(groupResource{group, resource}).terminated.Inc()
+	}
+}
+
+// InitialEvents counts what a watcher was sent of the time before it came.
+func (s *Storage) InitialEvents(group, resource string, n int) {
+	if s != nil {
+		s.caches.get(groupResource{group, resource}).initial.Add(float64(n))
 	}
 }
 

@@ -57,12 +57,14 @@ func (t *Transport) eject(e *Endpoint, hold time.Duration, why string) {
 	}
 	klog.Background().V(1).Info("Endpoint is left out", "service", t.cfg.Service, "endpoint", e.address, "why", why)
 	e.witness.Count(Ejections, 1)
+	e.witness.Count(LeftOut, 1)
 	e.abandon()
 	t.spawn(func(ctx context.Context) { t.probeBackIn(ctx, e, hold) })
 }
 
 // probeBackIn lets e have requests again when it can be connected to.
 func (t *Transport) probeBackIn(ctx context.Context, e *Endpoint, hold time.Duration) {
+	defer e.witness.Count(LeftOut, -1)
 	wait := max(hold, firstProbe)
 	for !e.isGone() {
 		select {

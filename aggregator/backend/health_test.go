@@ -142,6 +142,7 @@ func TestAnEndpointThatFailsIsLeftOutUntilItIsBack(t *testing.T) {
 	if n := seen.count(addressOf(good), backend.Ejections); n != 0 {
 		t.Errorf("the good one was left out %d times", n)
 	}
+	eventually(t, "it is not shown as left out any more", func() bool { return seen.count(addressOf(bad), backend.LeftOut) == 0 })
 }
 
 func TestTheLastEndpointIsNeverLeftOut(t *testing.T) {
@@ -212,6 +213,13 @@ func TestAnEndpointThatHangsIsLeftOutAndWhatWaitsIsFreed(t *testing.T) {
 	})
 	if n := seen.count(hung.address, backend.Ejections); n != 1 {
 		t.Errorf("the hung endpoint was left out %d times, want once", n)
+	}
+	if n := seen.count(hung.address, backend.LeftOut); n != 1 {
+		t.Errorf("the endpoint still hangs, and is shown as left out %d times", n)
+	}
+	tr.Close()
+	if n := seen.count(hung.address, backend.LeftOut); n != 0 {
+		t.Errorf("nobody probes the endpoint any more, and it is shown as left out %d times", n)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/portico-api/portico/aggregator/wire"
+	"github.com/portico-api/portico/metrics"
 )
 
 const (
@@ -43,6 +44,8 @@ type Config struct {
 	ClientCertificate func() (*tls.Certificate, error)
 	// Observer is told of the endpoints; nil means nobody.
 	Observer Observer
+	// Peers observes the certificates of backends; nil means that nobody does.
+	Peers *metrics.Peers
 }
 
 // Transport spreads the requests of one APIService over the endpoints of its service and owns the
@@ -77,10 +80,13 @@ type Transport struct {
 type pool struct {
 	certificate *tls.Certificate
 	dialer      wire.Dialer
+	peers       *metrics.Peers
 }
 
 func (p *pool) dial(ctx context.Context, address string) (*wire.Conn, error) {
-	return p.dialer.Dial(ctx, address)
+	c, err := p.dialer.Dial(ctx, address)
+	p.peers.Failed(err)
+	return c, err
 }
 
 // NewTransport returns the transport of one APIService. A configuration that cannot work, such as
@@ -113,6 +119,7 @@ func clientTLS(cfg Config) (*tls.Config, error) {
 		ServerName:         cfg.Service.ServerName(),
 		InsecureSkipVerify: cfg.InsecureSkipTLSVerify,
 		NextProtos:         []string{"http/1.1"},
+		VerifyConnection:   cfg.Peers.Connected,
 	}
 	switch {
 	case len(cfg.CABundle) == 0:
@@ -278,7 +285,7 @@ func (t *Transport) newPool(certificate *tls.Certificate) *pool {
 		// would otherwise take the request for one without.
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	}
-	return &pool{certificate: certificate, dialer: wire.Dialer{
+	return &pool{certificate: certificate, peers: t.cfg.Peers, dialer: wire.Dialer{
 		Net:              &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive},
 		TLS:              c,
 		HandshakeTimeout: handshakeTimeout,

@@ -124,6 +124,7 @@ func CreateServerChain(ctx context.Context, generic *delegation.Config, p parts)
 		Leadership:               frontLeadership,
 		Metrics:                  generic.Metrics.Aggregator,
 		BackendMetrics:           generic.Metrics.Backend,
+		BackendPeers:             generic.Metrics.BackendPeers,
 	}, generic, mid)
 	return front, err
 }

@@ -84,9 +84,12 @@ func (c *frontClient) report(ctx context.Context, during time.Duration) (*report
 	}
 	for _, a := range services.Items {
 		one := i.apiService(&a)
-		if one.ReadyEndpoints, one.Endpoints, err = c.endpoints(ctx, a.Spec.Service); err != nil {
+		slices, err := c.endpointSlices(ctx, a.Spec.Service)
+		if err != nil {
 			return nil, err
 		}
+		one.ReadyEndpoints, one.Endpoints = countEndpoints(slices)
+		one.Backends = append(i.endpointsOf(a.Name), notReady(slices)...)
 		r.APIServices = append(r.APIServices, one)
 	}
 	if r.Units, err = c.units(ctx, i, services.Items); err != nil {
@@ -134,25 +137,17 @@ func failing(page string) []string {
 	return names
 }
 
-// endpoints counts where an APIService's backend is.
-func (c *frontClient) endpoints(ctx context.Context, s *apiregistrationv1.ServiceReference) (ready, all int, err error) {
+// endpointSlices say where an APIService's backend is.
+func (c *frontClient) endpointSlices(ctx context.Context, s *apiregistrationv1.ServiceReference) ([]discoveryv1.EndpointSlice, error) {
 	if s == nil {
-		return 0, 0, nil
+		return nil, nil
 	}
 	var found discoveryv1.EndpointSliceList
 	path := "/apis/discovery.k8s.io/v1/namespaces/" + s.Namespace + "/endpointslices?labelSelector=" + discoveryv1.LabelServiceName + "%3D" + s.Name
 	if err := c.get(ctx, path, &found); err != nil {
-		return 0, 0, fmt.Errorf("listing the endpoints of %s/%s: %w", s.Namespace, s.Name, err)
+		return nil, fmt.Errorf("listing the endpoints of %s/%s: %w", s.Namespace, s.Name, err)
 	}
-	for _, slice := range found.Items {
-		for _, e := range slice.Endpoints {
-			all += len(e.Addresses)
-			if e.Conditions.Ready == nil || *e.Conditions.Ready {
-				ready += len(e.Addresses)
-			}
-		}
-	}
-	return ready, all, nil
+	return found.Items, nil
 }
 
 // units are those of the chain. The last one has what custom resources define, besides its own.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/portico-api/portico/delegation"
 )
@@ -75,6 +76,74 @@ func TestTheTableSaysWhatIsWrong(t *testing.T) {
 	for _, want := range []string{"NOT READY: etcd", "1 of 2", "ns/s 1 of 3 False (MissingEndpoints)", "EXPIRED", "2 days"} {
 		if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(strings.Join(strings.Fields(line), " "), want) }) {
 			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+}
+
+const ofBackends = `
+# TYPE portico_backend_requests_total counter
+portico_backend_requests_total{apiservice="v1.g",endpoint="10.0.0.2:443",code="200"} 6
+portico_backend_requests_total{apiservice="v1.g",endpoint="10.0.0.2:443",code="502"} 2
+portico_backend_requests_total{apiservice="v1.g",endpoint="10.0.0.1:443",code="200"} 1
+portico_backend_requests_total{apiservice="v1.h",endpoint="10.0.0.1:443",code="200"} 100
+# TYPE portico_backend_inflight_requests gauge
+portico_backend_inflight_requests{apiservice="v1.g",endpoint="10.0.0.2:443"} 3
+portico_backend_inflight_requests{apiservice="v1.g",endpoint="10.0.0.1:443"} 0
+portico_backend_inflight_requests{apiservice="v1.h",endpoint="10.0.0.1:443"} 0
+# TYPE portico_backend_connections gauge
+portico_backend_connections{apiservice="v1.g",endpoint="10.0.0.2:443"} 4
+# TYPE portico_backend_failures_total counter
+portico_backend_failures_total{apiservice="v1.g",endpoint="10.0.0.2:443"} 5
+# TYPE portico_backend_ejections_total counter
+portico_backend_ejections_total{apiservice="v1.g",endpoint="10.0.0.2:443"} 7
+# TYPE portico_backend_retries_total counter
+portico_backend_retries_total{apiservice="v1.g",endpoint="10.0.0.1:443"} 9
+# TYPE portico_backend_left_out gauge
+portico_backend_left_out{apiservice="v1.g",endpoint="10.0.0.2:443"} 1
+portico_backend_left_out{apiservice="v1.g",endpoint="10.0.0.1:443"} 0
+# TYPE portico_backend_request_duration_seconds histogram
+portico_backend_request_duration_seconds_bucket{apiservice="v1.g",endpoint="10.0.0.2:443",le="0.025"} 8
+portico_backend_request_duration_seconds_bucket{apiservice="v1.g",endpoint="10.0.0.2:443",le="+Inf"} 8
+portico_backend_request_duration_seconds_count{apiservice="v1.g",endpoint="10.0.0.2:443"} 8
+portico_backend_request_duration_seconds_sum{apiservice="v1.g",endpoint="10.0.0.2:443"} 0.1
+`
+
+func TestEachEndpointIsShownWithWhatTheProxySawOfIt(t *testing.T) {
+	at := time.Now()
+	i := &interval{scrapeOf(t, at, "# TYPE x counter\nx 0\n"), scrapeOf(t, at.Add(2*time.Second), ofBackends)}
+	got := i.endpointsOf("v1.g")
+	want := []endpointReport{
+		{Address: "10.0.0.1:443", State: "ready", Requests: answers{PerSecond: 0.5, Total: 1}, Retries: 9},
+		{Address: "10.0.0.2:443", State: "left out", Requests: answers{PerSecond: 4, Total: 8, Failed: 2, P99Seconds: 0.025}, InFlight: 3, Connections: 4, BrokenOff: 5, Ejections: 7},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%+v, want\n%+v", got, want)
+	}
+	no, port := false, int32(443)
+	sliced := []discoveryv1.EndpointSlice{{
+		Ports:     []discoveryv1.EndpointPort{{Port: &port}},
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}, {Addresses: []string{"fd00::1"}, Conditions: discoveryv1.EndpointConditions{Ready: &no}}},
+	}}
+	if ready, all := countEndpoints(sliced); ready != 1 || all != 2 {
+		t.Errorf("%d of %d are ready, want 1 of 2", ready, all)
+	}
+	missing := notReady(sliced)
+	if want := []endpointReport{{Address: "[fd00::1]:443", State: "not ready"}}; !slices.Equal(missing, want) {
+		t.Errorf("got %+v, want %+v", missing, want)
+	}
+
+	r := report{APIServices: []apiServiceReport{{Name: "v1.g", Backends: append(got, missing...)}}}
+	var out strings.Builder
+	if err := r.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for line := range strings.Lines(out.String()) {
+		text.WriteString(strings.Join(strings.Fields(line), " ") + "\n")
+	}
+	for _, want := range []string{"10.0.0.2:443 v1.g left out 3 4 4.0 8 25.0% 25ms 0 5 7\n", "10.0.0.1:443 v1.g ready 0 0 0.5 1 0.0% - 9 0 0\n", "[fd00::1]:443 v1.g not ready 0 0 0.0 0 - - 0 0 0\n"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is not in\n%s", want, text.String())
 		}
 	}
 }

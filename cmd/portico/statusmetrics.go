@@ -88,6 +88,19 @@ func (s *scrape) by(name, label string) map[string]float64 {
 	return values
 }
 
+// values are the values that a label has in the series of a name.
+func (s *scrape) values(name, label string, l labels) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range s.families[name].GetMetric() {
+		for _, pair := range m.Label {
+			if pair.GetName() == label && l.match(m) {
+				found[pair.GetValue()] = true
+			}
+		}
+	}
+	return found
+}
+
 // within is the bucket that holds the q-th part of all that histograms of a name have observed: 0 when that is nothing, the largest bound when it is
 // beyond all of them.
 func (s *scrape) within(q float64, name string, l labels) float64 {

@@ -14,6 +14,7 @@ func (r *report) print(out io.Writer) error {
 	r.printServer(w)
 	r.printUnits(w)
 	r.printAPIServices(w)
+	r.printEndpoints(w)
 	r.printStore(w)
 	r.printCertificates(w)
 	return w.Flush()

@@ -51,14 +51,16 @@ type unitReport struct {
 }
 
 type apiServiceReport struct {
-	Name           string  `json:"name"`
-	Service        string  `json:"service,omitempty"` // empty: a unit of this server
-	ReadyEndpoints int     `json:"readyEndpoints"`
-	Endpoints      int     `json:"endpoints"`
-	Available      bool    `json:"available"`
-	Reason         string  `json:"reason,omitempty"`
-	Message        string  `json:"message,omitempty"`
-	Requests       answers `json:"requests"`
+	Name           string `json:"name"`
+	Service        string `json:"service,omitempty"` // empty: a unit of this server
+	ReadyEndpoints int    `json:"readyEndpoints"`
+	Endpoints      int    `json:"endpoints"`
+	// Backends are the endpoints one by one.
+	Backends  []endpointReport `json:"backends,omitempty"`
+	Available bool             `json:"available"`
+	Reason    string           `json:"reason,omitempty"`
+	Message   string           `json:"message,omitempty"`
+	Requests  answers          `json:"requests"`
 }
 
 type storeReport struct {

@@ -33,6 +33,8 @@ type Config struct {
 	// Addresses is where services are; nil knows none.
 	Addresses hookclient.Addresses
 	Metrics   *metrics.Admission
+	// Peers observes the certificates of webhooks; nil means that nobody does.
+	Peers *metrics.Peers
 }
 
 // Hooks are the webhooks and policies of a server. They follow what is stored.
@@ -74,7 +76,7 @@ func NewHooks(cfg Config) *Hooks {
 	h := &Hooks{
 		cfg:                cfg,
 		compile:            compile,
-		clients:            hookclient.NewClients(cfg.Addresses),
+		clients:            hookclient.NewClients(cfg.Addresses, cfg.Peers),
 		mutating:           map[string]declared[[]*webhook]{},
 		validating:         map[string]declared[[]*webhook]{},
 		mutatingPolicies:   map[string]declared[*mutatingPolicy]{},

@@ -41,6 +41,7 @@ func newAdmissions(cfg Config, generic *delegation.Config, opened func() *stores
 			Params:     func(kind schema.GroupVersionKind) (admission.Params, bool) { return opened().params(cfg, kind) },
 			Addresses:  cfg.ServiceAddresses,
 			Metrics:    generic.Metrics.Admission,
+			Peers:      generic.Metrics.WebhookPeers,
 		}),
 		lifecycle: lifecycle,
 		quotas:    quota.NewAdmission(func() *registry.Store { return opened().quotas }),

@@ -24,6 +24,8 @@ type Leadership interface {
 type runner struct {
 	name string
 	run  func(ctx context.Context, started func()) error
+	// informer tells that started is called when all is known that was stored.
+	informer bool
 }
 
 // elected makes a runner that works in the replica that leads, and in the others waits to. A replica is ready without it.
@@ -31,7 +33,7 @@ func elected(by Leadership, r runner) runner {
 	if by == nil {
 		return r
 	}
-	return runner{r.name, func(ctx context.Context, started func()) error {
+	return runner{name: r.name, run: func(ctx context.Context, started func()) error {
 		started()
 		return by.While(ctx, func(ctx context.Context) error { return r.run(ctx, func() {}) })
 	}}
@@ -50,7 +52,11 @@ func (cfg *Config) countedElsewhere() func(context.Context, schema.GroupResource
 func (s *Server) addControllers(cfg Config, generic *delegation.Config) error {
 	runners := append(s.everywhere(cfg), s.once(cfg, generic)...)
 	for _, r := range runners {
-		if err := s.AddController(r.name, r.run); err != nil {
+		add := s.AddController
+		if r.informer {
+			add = s.AddInformer
+		}
+		if err := add(r.name, r.run); err != nil {
 			return err
 		}
 	}
@@ -73,24 +79,24 @@ func (s *Server) addControllers(cfg Config, generic *delegation.Config) error {
 // everywhere is what each replica runs: indexes of what is stored, and what replicas make the same of.
 func (s *Server) everywhere(cfg Config) []runner {
 	runners := []runner{
-		{"start-namespace-lifecycle-index", s.admissions.lifecycle.Run},
-		{"start-service-index", s.services.Run},
-		{"start-admission-hooks-index", func(ctx context.Context, started func()) error {
+		{name: "start-namespace-lifecycle-index", run: s.admissions.lifecycle.Run, informer: true},
+		{name: "start-service-index", run: s.services.Run, informer: true},
+		{name: "start-admission-hooks-index", run: func(ctx context.Context, started func()) error {
 			return s.admissions.hooks.Run(ctx, s.stores.hookStores(), started)
-		}},
-		{"start-resource-quota-index", s.admissions.quotas.Run},
-		{"start-system-namespaces-controller", s.namespaces.Run},
+		}, informer: true},
+		{name: "start-resource-quota-index", run: s.admissions.quotas.Run, informer: true},
+		{name: "start-system-namespaces-controller", run: s.namespaces.Run},
 	}
 	if cfg.Trust != nil { // each replica adds the authorities that it trusts
-		runners = append(runners, runner{"start-cluster-authentication-info-controller", newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run})
+		runners = append(runners, runner{name: "start-cluster-authentication-info-controller", run: newTrustPublisher(s.stores.configMaps, cfg.Trust, s.namespaces.wait).Run})
 	}
 	if cfg.Replica != (Replica{}) {
-		runners = append(runners, runner{"start-kube-apiserver-identity-lease-controller", newIdentityLease(s.stores.leases, cfg.Replica, s.namespaces.wait).Run})
+		runners = append(runners, runner{name: "start-kube-apiserver-identity-lease-controller", run: newIdentityLease(s.stores.leases, cfg.Replica, s.namespaces.wait).Run})
 	}
 	if cfg.RBAC != nil {
-		runners = append(runners, runner{"start-rbac-index", func(ctx context.Context, started func()) error {
+		runners = append(runners, runner{name: "start-rbac-index", run: func(ctx context.Context, started func()) error {
 			return FeedRBAC(ctx, cfg.RBAC, s.stores.rbac, started)
-		}})
+		}, informer: true})
 	}
 	return runners
 }
@@ -98,32 +104,32 @@ func (s *Server) everywhere(cfg Config) []runner {
 // once is what one replica runs for all.
 func (s *Server) once(cfg Config, generic *delegation.Config) []runner {
 	runners := []runner{
-		{"start-namespace-deletion-controller", newNamespaceDeletion(s.stores, cfg).Run},
-		{"start-service-account-controller", newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
-		{"start-cluster-role-aggregation-controller", s.aggregateClusterRoles},
-		{"start-resource-quota-controller", quota.NewUsage(s.admissions.quotas, s.stores.quotas, s.stores.namespaced(), cfg.countedElsewhere()).Run},
-		{"start-validating-admission-policy-status-controller", (&policyTypes{s.stores.validatingPolicies, s.admissions.hooks, &kinds{s.stores, generic.OpenAPI.Document}}).Run},
-		{"start-kube-apiserver-identity-lease-garbage-collector", (&identityLeaseCleaner{s.stores.leases, time.Now}).Run},
-		{"start-certificate-approver", certificates.NewApprover(s.stores.certificates, generic.Authorizer).Run},
-		{"start-certificate-cleaner", certificates.NewCleaner(s.stores.certificates).Run},
+		{name: "start-namespace-deletion-controller", run: newNamespaceDeletion(s.stores, cfg).Run},
+		{name: "start-service-account-controller", run: newDefaultServiceAccounts(s.stores.namespaces, s.stores.serviceAccounts).Run},
+		{name: "start-cluster-role-aggregation-controller", run: s.aggregateClusterRoles},
+		{name: "start-resource-quota-controller", run: quota.NewUsage(s.admissions.quotas, s.stores.quotas, s.stores.namespaced(), cfg.countedElsewhere()).Run},
+		{name: "start-validating-admission-policy-status-controller", run: (&policyTypes{s.stores.validatingPolicies, s.admissions.hooks, &kinds{s.stores, generic.OpenAPI.Document}}).Run},
+		{name: "start-kube-apiserver-identity-lease-garbage-collector", run: (&identityLeaseCleaner{s.stores.leases, time.Now}).Run},
+		{name: "start-certificate-approver", run: certificates.NewApprover(s.stores.certificates, generic.Authorizer).Run},
+		{name: "start-certificate-cleaner", run: certificates.NewCleaner(s.stores.certificates).Run},
 	}
 	if cfg.SigningAuthority != nil {
-		runners = append(runners, runner{"start-certificate-signer", certificates.NewSigner(s.stores.certificates, cfg.SigningAuthority).Run})
+		runners = append(runners, runner{name: "start-certificate-signer", run: certificates.NewSigner(s.stores.certificates, cfg.SigningAuthority).Run})
 	}
 	if cfg.Tokens != nil {
 		secrets := &tokenSecrets{accounts: s.stores.serviceAccounts, secrets: s.stores.secrets, issuer: cfg.Tokens.Issuer, trust: cfg.Trust}
-		runners = append(runners, runner{"start-service-account-token-controller", secrets.Run})
+		runners = append(runners, runner{name: "start-service-account-token-controller", run: secrets.Run})
 	}
 	if cfg.BootstrapTokens {
-		runners = append(runners, runner{"start-bootstrap-token-cleaner", bootstraptokens.NewCleaner(s.stores.secrets).Run})
+		runners = append(runners, runner{name: "start-bootstrap-token-cleaner", run: bootstraptokens.NewCleaner(s.stores.secrets).Run})
 	}
 	if !cfg.DisableGarbageCollection {
-		runners = append(runners, runner{"start-garbage-collector", func(ctx context.Context, started func()) error {
+		runners = append(runners, runner{name: "start-garbage-collector", run: func(ctx context.Context, started func()) error {
 			return newGarbageCollector(s.stores, cfg).Run(ctx, started) // each term begins with an empty memory
 		}})
 	}
 	if cfg.Trust != nil {
-		runners = append(runners, runner{"start-root-ca-publisher", newRootCAs(s.stores.namespaces, s.stores.configMaps, cfg.Trust).Run})
+		runners = append(runners, runner{name: "start-root-ca-publisher", run: newRootCAs(s.stores.namespaces, s.stores.configMaps, cfg.Trust).Run})
 	}
 	for i, r := range runners {
 		runners[i] = elected(cfg.Leadership, r)

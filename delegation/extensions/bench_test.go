@@ -14,6 +14,7 @@ import (
 
 	"github.com/portico-api/portico/delegation/extensions"
 	"github.com/portico-api/portico/handler/openapi"
+	"github.com/portico-api/portico/metrics"
 )
 
 // largeDefinition has a schema of about 30 KB and 20 rules; the object is of about 10 KB.
@@ -122,7 +123,7 @@ func BenchmarkDocument(b *testing.B) {
 		}
 		stored[d.Name] = body
 	}
-	service := openapi.NewService()
+	service := openapi.NewService((*metrics.OpenAPI)(nil))
 	h := service.DocumentHandler()
 	b.ReportAllocs()
 	for b.Loop() {

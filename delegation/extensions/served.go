@@ -167,7 +167,7 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if warning := deprecation(s.definition, req.Info.APIVersion); warning != "" {
 		handler.AddWarning(r.Context(), warning)
-		req.Record.Annotate("k8s.io/deprecated", "true")
+		handler.UsesDeprecated(r.Context(), "") // its author alone knows until when it is there
 	}
 	o.handlers[req.Info.APIVersion].ServeHTTP(w, r)
 }

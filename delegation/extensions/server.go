@@ -85,7 +85,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	m := &maker{
 		definitions: s.definitions,
 		registry:    cfg.Registry,
-		clients:     hookclient.NewClients(cfg.ServiceAddresses),
+		clients:     hookclient.NewClients(cfg.ServiceAddresses, config.Metrics.WebhookPeers),
 		metrics:     config.Metrics.Extensions,
 		replicas:    cfg.Leadership != nil,
 		direct: rest.NewDirect(rest.Config{
@@ -124,7 +124,7 @@ func (s *Server) install() error {
 	}
 	synced := make(chan struct{})
 	return errors.Join(
-		s.AddController("start-apiextensions-informers", func(ctx context.Context, started func()) error {
+		s.AddInformer("start-apiextensions-informers", func(ctx context.Context, started func()) error {
 			return s.catalog.run(ctx, func() { close(synced); started() })
 		}),
 		s.AddController("start-apiextensions-controllers", func(ctx context.Context, started func()) error {

@@ -43,6 +43,9 @@ func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
 	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "two") != "full" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
 		t.Errorf("in the other version: %d %s %q", a.code, a.body, a.warnings)
 	}
+	if got := r.get("/metrics").body; !strings.Contains(string(got), `apiserver_requested_deprecated_apis{group="example.com",removed_release="",resource="widgets",subresource="",version="v2"} 1`) {
+		t.Errorf("uses of deprecated versions: %s", got)
+	}
 	// Each version has its own rules, and what was not valid before and stays is let be.
 	refused(t, r.do(http.MethodPost, twos, strings.Replace(widget("two", `{color: green}`), "/v1", "/v2", 1)), 422, "spec.color")
 	if a := r.do(http.MethodPatch, twos+"/one", `{metadata: {labels: {a: b}}}`); a.code != 200 {

@@ -23,6 +23,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/portico-api/portico/metrics"
 )
 
 // Addresses returns where a service is, host:port of each ready endpoint, at least one.
@@ -33,6 +35,8 @@ type Client struct {
 	url  string
 	http *http.Client
 	err  error // why there can be no connection
+
+	peers *metrics.Peers
 }
 
 const (
@@ -46,13 +50,16 @@ const (
 // Clients keeps the connections to webhooks, so that a configuration that changes does not break those of others.
 type Clients struct {
 	addresses Addresses
+	peers     *metrics.Peers
 
 	mu   sync.Mutex
 	kept map[string]*Client
 }
 
-// NewClients returns clients that find services by addresses; nil finds none.
-func NewClients(addresses Addresses) *Clients { return &Clients{addresses: addresses} }
+// NewClients returns clients that find services by addresses; nil finds none. peers observes the certificates of webhooks.
+func NewClients(addresses Addresses, peers *metrics.Peers) *Clients {
+	return &Clients{addresses: addresses, peers: peers}
+}
 
 // Of returns the client of a place. The configuration has been validated.
 func (c *Clients) Of(config *registrationv1.WebhookClientConfig) *Client {
@@ -93,7 +100,7 @@ func (c *Client) close() {
 }
 
 func (c *Clients) dialer(config *registrationv1.WebhookClientConfig) *Client {
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
+	settings := &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: c.peers.Connected}
 	if len(config.CABundle) > 0 {
 		settings.RootCAs = x509.NewCertPool()
 		if !settings.RootCAs.AppendCertsFromPEM(config.CABundle) {
@@ -107,7 +114,7 @@ func (c *Clients) dialer(config *registrationv1.WebhookClientConfig) *Client {
 		IdleConnTimeout:     idleTimeout,
 		MaxIdleConnsPerHost: idlePerWebhook,
 	}
-	made := &Client{http: &http.Client{
+	made := &Client{peers: c.peers, http: &http.Client{
 		Transport: transport,
 		// A write would go where nobody has agreed to, and not be one any more.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -169,6 +176,7 @@ func (c *Client) Post(ctx context.Context, question []byte, timeout time.Duratio
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(request.Header)) // if the request that asks is traced
 	response, err := c.http.Do(request)
 	if err != nil {
+		c.peers.Failed(err)
 		return nil, err
 	}
 	defer response.Body.Close()

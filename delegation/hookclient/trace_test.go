@@ -21,7 +21,7 @@ func TestAWebhookIsToldOfTheTraceItIsAPartOf(t *testing.T) {
 	}))
 	defer hook.Close()
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})
-	client := hookclient.NewClients(nil).Of(&registrationv1.WebhookClientConfig{URL: &hook.URL, CABundle: bundle})
+	client := hookclient.NewClients(nil, nil).Of(&registrationv1.WebhookClientConfig{URL: &hook.URL, CABundle: bundle})
 
 	if _, err := client.Post(t.Context(), []byte("{}"), time.Minute); err != nil || told != "" {
 		t.Errorf("without a trace: told of %q, %v", told, err)

@@ -136,8 +136,12 @@ func (w *watcher) nextInitial() ([]rest.Event, error) {
 		w.from = o.Key() + "\x00"
 		return true
 	})
-	if err != nil || more {
+	if err != nil {
 		return w.events, err
+	}
+	w.store.cache.CountInitial(len(w.events))
+	if more {
+		return w.events, nil
 	}
 	w.initial = nil
 	if w.endMark {

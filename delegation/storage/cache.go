@@ -105,6 +105,9 @@ func (c *Cache) Close() {
 	c.ring.close()
 }
 
+// CountInitial counts events by which a watcher was told of what there was before it came.
+func (c *Cache) CountInitial(n int) { c.metrics.InitialEvents(c.cfg.Group, c.cfg.Resource, n) }
+
 // apply takes events of one or more whole revisions from the stream.
 func (c *Cache) apply(ctx context.Context, events []*clientv3.Event, now time.Time) {
 	c.mu.Lock()

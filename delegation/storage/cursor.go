@@ -19,6 +19,7 @@ type Cursor struct {
 	seen      int64
 	batch     []*Event
 	closed    bool
+	behind    bool // it has not been given yet what had happened before it came
 
 	ctx     context.Context // the cursor lasts as long as it does
 	unwatch func() bool     // stops listening to ctx
@@ -46,7 +47,7 @@ func (c *Cache) Watch(ctx context.Context, namespace string, revision int64) (*C
 	if !ok {
 		return nil, fmt.Errorf("watching %s from revision %d: %w", c.cfg.Path, revision, ErrCompacted)
 	}
-	cursor := &Cursor{cache: c, topic: topic, namespace: namespace, position: position, seen: revision, ctx: ctx, wake: make(chan struct{}, 1)}
+	cursor := &Cursor{cache: c, topic: topic, namespace: namespace, position: position, seen: revision, behind: true, ctx: ctx, wake: make(chan struct{}, 1)}
 	// So that there is one channel to wait on: choosing among two costs as much as delivering the event.
 	cursor.unwatch = context.AfterFunc(ctx, cursor.wakeUp)
 	return cursor, nil
@@ -112,10 +113,13 @@ func (c *Cursor) collect() error {
 		}
 		if len(c.batch) == cursorBatch {
 			c.seen = max(c.seen, e.Revision-1)
+			c.countBacklog()
 			return nil
 		}
 		c.batch = append(c.batch, e)
 	}
+	c.countBacklog()
+	c.behind = false
 	if n := len(c.batch); n > 0 {
 		seen = max(seen, c.batch[n-1].Revision)
 	}
@@ -124,6 +128,13 @@ func (c *Cursor) collect() error {
 		c.topic.await(c)
 	}
 	return nil
+}
+
+// countBacklog counts a batch of what had happened before the watcher came.
+func (c *Cursor) countBacklog() {
+	if c.behind && len(c.batch) > 0 {
+		c.cache.CountInitial(len(c.batch))
+	}
 }
 
 // Close frees the cursor.

@@ -52,6 +52,9 @@ func count(m *metrics.Metrics, r *http.Request, rq *handler.Request, rw *respons
 	c, took := callOf(r, rq, code), time.Since(rq.ReceivedAt)
 	m.Requests.Done(c, metrics.Outcome{Code: code, Took: took, Size: rw.size, Body: r.ContentLength, Added: rq.Waited(), TraceID: rq.TraceID})
 	m.Units.Answered(rq.Unit, code)
+	if rq.Deprecated {
+		m.Requests.Deprecated(c, rq.RemovedRelease)
+	}
 	if mode, ok := handler.QueryValue(r.URL.RawQuery, "fieldValidation"); ok && !rq.IsReadOnly() {
 		m.Requests.FieldValidation(mode, took)
 	}

@@ -1,8 +1,10 @@
 package filters_test
 
 import (
+	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -108,12 +110,86 @@ func hasAttribute(span sdktrace.ReadOnlySpan, want attribute.KeyValue) bool {
 	return false
 }
 
-func TestStreamsAreNotTraced(t *testing.T) {
+func TestAWatchHasASpanForItsWholeLifeAndOneForItsOpening(t *testing.T) {
 	recorder, tracer := tracer(1)
 	c := config()
 	c.Tracer = tracer
-	ask(t, ok, c, "GET", "/api/v1/nodes?watch=1")
-	if n := len(recorder.Ended()); n > 0 {
-		t.Errorf("a watch has %d spans", n)
+	var before, during map[string]bool
+	watch := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		before = spanNames(recorder)
+		w.WriteHeader(http.StatusOK)
+		during = spanNames(recorder)
+	})
+	ask(t, watch, c, "GET", "/api/v1/nodes?watch=1")
+	const life = "GET /api/v1/nodes"
+	if before["opening"] || !during["opening"] || during[life] {
+		t.Errorf("ended before it is open: %v, while it is open: %v", before, during)
 	}
+	wantSpans(t, spanNames(recorder), life, "opening")
+	if value(t, c.Metrics, "apiserver_longrunning_requests") != 0 {
+		t.Error("the watch is still shown as open")
+	}
+}
+
+func TestAStreamThatNeverOpensHasItsSpansToo(t *testing.T) {
+	recorder, tracer := tracer(1)
+	c := config()
+	c.Tracer = tracer
+	func() {
+		defer func() { _ = recover() }()
+		ask(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), c, "GET", "/api/v1/nodes?watch=1")
+	}()
+	wantSpans(t, spanNames(recorder), "GET /api/v1/nodes", "opening")
+}
+
+func TestAnUpgradeHasSpansAndTheCodeOfASwitch(t *testing.T) {
+	recorder, tracer := tracer(1)
+	c := config()
+	c.Tracer = tracer
+	upgrade := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		if !spanNames(recorder)["opening"] {
+			t.Error("the stream is open and its opening has not ended")
+		}
+	})
+	url, clients := serve(t, upgrade, c)
+	r, err := http.NewRequest(http.MethodPost, url+"/api/v1/namespaces/n/pods/x/exec", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "x")
+	response, err := clients["HTTP/1.1"].Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, response.Body)
+	response.Body.Close()
+	const life = "POST /api/v1/namespaces/{:namespace}/pods/{:name}/exec"
+	for deadline := time.Now().Add(10 * time.Second); !spanNames(recorder)[life] && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	for _, span := range recorder.Ended() {
+		if span.Name() == life {
+			if !hasAttribute(span, attribute.Int("http.response.status_code", 101)) {
+				t.Errorf("attributes: %v", span.Attributes())
+			}
+			return
+		}
+	}
+	t.Errorf("no span %q among %v", life, spanNames(recorder))
+}
+
+func spanNames(recorder *tracetest.SpanRecorder) map[string]bool {
+	names := map[string]bool{}
+	for _, span := range recorder.Ended() {
+		names[span.Name()] = true
+	}
+	return names
 }

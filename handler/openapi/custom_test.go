@@ -12,6 +12,7 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/portico-api/portico/handler/openapi"
+	"github.com/portico-api/portico/metrics"
 )
 
 const wheelText = `{"type":"object","description":"A wheel.","required":["spec"],"properties":{
@@ -36,7 +37,7 @@ func answerOf(h http.Handler, path string) *httptest.ResponseRecorder {
 const wheelModel = "com.example.cars.v1.Wheel"
 
 func TestAKindWithoutAGoTypeIsDescribedAsItsSchemaIsWritten(t *testing.T) {
-	s := openapi.NewService()
+	s := openapi.NewService((*metrics.OpenAPI)(nil))
 	s.Add("apis/cars.example.com/v1", "", wheels(wheelText))
 	var got struct {
 		Components struct{ Schemas map[string]json.RawMessage }
@@ -89,7 +90,7 @@ func TestASchemaThatCannotBeReadIsAnError(t *testing.T) {
 }
 
 func TestADocumentWithANameIsMadeWhenItIsAskedFor(t *testing.T) {
-	s := openapi.NewService()
+	s := openapi.NewService((*metrics.OpenAPI)(nil))
 	made := 0
 	s.Add("apis/cars.example.com/v1", "ABC", func() (*spec3.OpenAPI, error) {
 		made++

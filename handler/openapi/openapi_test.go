@@ -24,6 +24,7 @@ import (
 	utilproto "k8s.io/kube-openapi/pkg/util/proto"
 
 	"github.com/portico-api/portico/handler/openapi"
+	"github.com/portico-api/portico/metrics"
 )
 
 var allVerbs = []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
@@ -47,7 +48,7 @@ func apiregistration() (*spec3.OpenAPI, error) {
 }
 
 func newService() *openapi.Service {
-	s := openapi.NewService()
+	s := openapi.NewService((*metrics.OpenAPI)(nil))
 	s.Add("api/v1", "", core)
 	s.Add("apis/apiregistration.k8s.io/v1", "", apiregistration)
 	return s
@@ -315,7 +316,7 @@ func TestV2HasNoWordsOfV3(t *testing.T) {
 }
 
 func TestDocumentsAreMadeOnceAndOnlyWhenAskedFor(t *testing.T) {
-	s := openapi.NewService()
+	s := openapi.NewService((*metrics.OpenAPI)(nil))
 	var mu sync.Mutex
 	made := 0
 	s.Add("/api/v1/", "", func() (*spec3.OpenAPI, error) {

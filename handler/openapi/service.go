@@ -9,15 +9,22 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/spec3"
 
 	"github.com/portico-api/portico/handler"
+	"github.com/portico-api/portico/metrics"
 )
 
 const leafPrefix = "/openapi/v3/"
+
+// Observer is told how long the v2 document took to be made, and what had changed before.
+type Observer interface {
+	Made(why metrics.Change, took time.Duration)
+}
 
 // Service answers for the documents of what is served. Documents may come and go at any time.
 type Service struct {
@@ -25,12 +32,13 @@ type Service struct {
 	documents map[string]*document // by path: "api/v1", "apis/apps/v1"
 	// Made of all documents, and anew after a change.
 	root, v2, v2Proto *lazy
+	observer          Observer
 }
 
 // NewService returns a service without documents.
-func NewService() *Service {
-	s := &Service{documents: map[string]*document{}}
-	s.changed()
+func NewService(observer Observer) *Service {
+	s := &Service{documents: map[string]*document{}, observer: observer}
+	s.changed(metrics.DocumentAdded)
 	return s
 }
 
@@ -40,8 +48,12 @@ func NewService() *Service {
 func (s *Service) Add(path, name string, build func() (*spec3.OpenAPI, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.documents[strings.Trim(path, "/")] = newDocument(name, build)
-	s.changed()
+	path, why := strings.Trim(path, "/"), metrics.DocumentAdded
+	if s.documents[path] != nil {
+		why = metrics.DocumentUpdated
+	}
+	s.documents[path] = newDocument(name, build)
+	s.changed(why)
 }
 
 // Remove takes the document at path away.
@@ -49,7 +61,7 @@ func (s *Service) Remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.documents, strings.Trim(path, "/"))
-	s.changed()
+	s.changed(metrics.DocumentRemoved)
 }
 
 // Document makes the document at path, for who reads it in this process; nil when there is none.
@@ -73,10 +85,15 @@ func (s *Service) Document(path string) (*spec3.OpenAPI, error) {
 }
 
 // changed forgets what was made of all documents; s is locked. They are not touched themselves.
-func (s *Service) changed() {
+func (s *Service) changed(why metrics.Change) {
 	documents := maps.Clone(s.documents)
 	s.root = newLazy(mediaJSON, func() ([]byte, error) { return encodeRoot(documents) })
-	s.v2 = newLazy(mediaJSON, func() ([]byte, error) { return encodeV2(documents) })
+	s.v2 = newLazy(mediaJSON, func() ([]byte, error) {
+		begin := time.Now()
+		text, err := encodeV2(documents)
+		s.observer.Made(why, time.Since(begin))
+		return text, err
+	})
 	v2 := s.v2
 	s.v2Proto = newLazy(mediaProtoV2, func() ([]byte, error) { return protoV2(v2) })
 }

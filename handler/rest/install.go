@@ -24,6 +24,8 @@ type Config struct {
 	MaxBodyBytes int64
 	// Stopping is closed when the server shuts down: watches then end cleanly. Nil never ends them.
 	Stopping <-chan struct{}
+	// Release decides which kinds clients are warned of: those that are deprecated in it.
+	Release Release
 	// Authorizer is asked for the verb create when an update or an apply is about to create. Nil
 	// allows it.
 	Authorizer authorizer.Authorizer
@@ -64,7 +66,8 @@ func (c codecs) of(scheme *runtime.Scheme) *codec {
 
 // installer adds routes to one web service.
 type installer struct {
-	ws *restful.WebService
+	ws         *restful.WebService
+	deprecated *deprecation // what is added now; else nil
 }
 
 // operation is one verb: it answers, or returns an error to answer with.
@@ -72,6 +75,7 @@ type operation func(w http.ResponseWriter, r *http.Request, at target) error
 
 // route binds a method and path to an operation. Media types are the operation's own business.
 func (in installer) route(method, path string, op operation) {
+	op = in.deprecated.told(op)
 	in.ws.Route(in.ws.Method(method).Path(path).Consumes("*/*").Produces("*/*").To(func(req *restful.Request, resp *restful.Response) {
 		at := target{namespace: req.PathParameter("namespace"), name: req.PathParameter("name")}
 		if err := op(resp.ResponseWriter, req.Request, at); err != nil {
@@ -95,6 +99,7 @@ func bounded(op operation) operation {
 
 // resource adds a resource's collection and items.
 func (in installer) resource(e *endpoint) {
+	in.deprecated = deprecationOf(e.res.New(), e.gvk, e.cfg.Release)
 	collection := "/" + e.res.Name
 	if e.res.Namespaced {
 		in.reads(e, collection) // across all namespaces there is only reading
@@ -153,6 +158,7 @@ func (in installer) item(e *endpoint, path string) {
 }
 
 func (in installer) subresource(e *endpoint, parent *Resource) {
+	in.deprecated = deprecationOf(e.res.New(), e.gvk, e.cfg.Release)
 	path := "/" + parent.Name + "/{name}/" + e.res.Name
 	if parent.Namespaced {
 		path = "/namespaces/{namespace}" + path

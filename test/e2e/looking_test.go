@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -134,12 +135,19 @@ func TestAHostileClientCannotGrowTheMetrics(t *testing.T) {
 	p := startPortico(t)
 	p.kubectl(t, "apply", "-f", "../../deploy/examples/crontab/definition.yaml")
 	p.untilKubectl(t, "True", "get", "crd", "crontabs.stable.example.com", "-o", `jsonpath={.status.conditions[?(@.type=="Established")].status}`)
+	sample := startSampleAPIServer(t, p.kubeconfig)
+	p.kubectl(t, "apply", "-f", wardleManifests(t, sample.port))
+	p.kubectl(t, "wait", "--for=condition=Available", "--timeout=60s", "apiservice/"+wardleService)
 	client := p.client(t)
 	invent := func(i int) {
 		for _, path := range []string{
 			"/apis/invented%d.example.com/v1/things", "/apis/apps/v%d/deployments", "/api/v1/invented%d", "/api/v1/namespaces/n%d/configmaps/x/invented",
 			"/api/v1/configmaps?fieldValidation=i%d", "/api/v1/namespaces/default/configmaps/x/sub%d", "/apis/stable.example.com/v1/namespaces/default/crontabs/x/sub%d",
 			"/apis/stable.example.com/v%d/crontabs", "/apis/stable.example.com/v1/invented%d", "/invented/%d", "/healthz/invented%d",
+			// What is behind the proxy, too: the server there decides, and what it does not know is nobody's.
+			"/apis/wardle.example.com/v1alpha1/invented%d", "/apis/wardle.example.com/v1alpha1/namespaces/n%d/flunders/x:verb", "/apis/wardle.example.com/v1alpha1/namespaces/default/flunders/x/sub%d",
+			"/apis/wardle.example.com/v1alpha1/namespaces/default/flunders/x:verb%d", "/apis/wardle.example.com/v1alpha1/flunders?watch=1&timeoutSeconds=0&resourceVersion=i%d", "/apis/wardle.example.com/v%d/flunders",
+			"/apis/wardle.example.com/v1alpha1/flunders?dryRun=i%d", "/apis/wardle.example.com%%2fi%d/v1alpha1/flunders", "/apis/wardle.example.com/v1alpha1/../../i%d",
 			"/api/v1/watch/invented%d", "/api/v1/proxy/invented%d", "/apis/apiregistration.k8s.io/v1/apiservices/v1.i%d",
 		} {
 			for _, method := range []string{"GET", "POST", "DELETE", fmt.Sprint("INVENT", i)} {
@@ -185,5 +193,59 @@ func TestAHostileClientCannotGrowTheMetrics(t *testing.T) {
 				t.Errorf("a client that invents things made the series %s}", name)
 			}
 		}
+	}
+}
+
+func TestMetricsComeAsTheClientWantsThem(t *testing.T) {
+	p := startPortico(t)
+	monitor := p.monitoringToken(t)
+	for _, path := range []string{"/metrics", "/metrics/slis"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+monitor)
+		r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+		r.Header.Set("Accept-Encoding", "gzip")
+		response, err := p.clientWith(t, nil).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.Header.Get("Content-Encoding") != "gzip" || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/openmetrics-text") {
+			t.Fatalf("GET %s: %v, want OpenMetrics, compressed", path, response.Header)
+		}
+		z, err := gzip.NewReader(response.Body)
+		if err != nil {
+			t.Fatalf("GET %s: %v", path, err)
+		}
+		page, err := io.ReadAll(z)
+		if err != nil || !strings.HasSuffix(string(page), "\n# EOF\n") {
+			t.Errorf("GET %s: %v, ends %q", path, err, page[max(0, len(page)-40):])
+		}
+	}
+
+	const created = `verb="POST"`
+	p.kubectl(t, "create", "configmap", "counted")
+	if _, page := p.get(t, "/metrics"); !strings.Contains(page, created) {
+		t.Errorf("a create is not counted:\n%s", page)
+	}
+	if code, _ := p.ask(t, "DELETE", "/metrics", monitor, ""); code != 403 {
+		t.Errorf("who may read metrics resets them: got %d, want 403", code)
+	}
+	if got := p.kubectl(t, "delete", "--raw", "/metrics"); got != "metrics reset\n" {
+		t.Errorf("DELETE /metrics: got %q", got)
+	}
+	if _, page := p.get(t, "/metrics"); strings.Contains(page, created) || !strings.Contains(page, "\napiserver_resource_objects{") {
+		t.Errorf("after a reset want no writes of clients, and what there is:\n%s", page)
+	}
+}
+
+func TestWithoutProfilingTheMetricsCannotBeReset(t *testing.T) {
+	p := startPortico(t, "--profiling=false")
+	p.kubectl(t, "create", "configmap", "counted")
+	p.tryKubectl(t, "", "delete", "--raw", "/metrics")
+	if _, page := p.get(t, "/metrics"); !strings.Contains(page, `verb="POST"`) {
+		t.Error("the counters are gone")
 	}
 }

@@ -22,6 +22,10 @@ type shownService struct {
 	Name, Service, Reason string
 	Available             bool
 	Requests              struct{ Total int }
+	Backends              []struct {
+		Address  string
+		Requests struct{ Total int }
+	}
 }
 
 func TestStatusShowsTheHouseAndWhoIsDown(t *testing.T) {
@@ -36,7 +40,7 @@ func TestStatusShowsTheHouseAndWhoIsDown(t *testing.T) {
 	table := p.status(t)
 	for _, want := range []string{
 		p.url + ", v1.36", ", ready\n", "kube-aggregator 1 ", "apiextensions-apiserver 1 and 2 custom ",
-		wardleService + " wardle/api 1 of 1 True ", "v1. Local - True ", "serving 20",
+		wardleService + " wardle/api 1 of 1 True ", loopback(sample.port) + " " + wardleService + " ready ", "v1. Local - True ", "serving 20",
 	} {
 		if !strings.Contains(squeezed(table), want) {
 			t.Errorf("%q is not in\n%s", want, table)
@@ -56,7 +60,8 @@ func TestStatusShowsTheHouseAndWhoIsDown(t *testing.T) {
 			t.Fatal(err)
 		}
 		return slices.ContainsFunc(r.APIServices, func(a shownService) bool {
-			return a.Name == wardleService && !a.Available && a.Reason == "FailedDiscoveryCheck" && a.Requests.Total > 0
+			return a.Name == wardleService && !a.Available && a.Reason == "FailedDiscoveryCheck" && a.Requests.Total > 0 &&
+				len(a.Backends) == 1 && a.Backends[0].Address == loopback(sample.port) && a.Backends[0].Requests.Total > 0
 		})
 	})
 	if !r.Server.Ready || r.Requests.Total == 0 || r.Store.Objects == 0 || len(r.Certificates) != 4 {

@@ -70,6 +70,12 @@ func TestATraceSpansClientFrontDoorAndBackend(t *testing.T) {
 		t.Errorf("the span below the proxy's is not of the backend: %+v", backend)
 	}
 
+	// A watch has a span as long as it lasts, through all stations, and one for its opening.
+	id = traced(t, tracer, admin, "GET", p.url+"/apis/wardle.example.com/v1alpha1/namespaces/default/flunders?watch=1&timeoutSeconds=1", "")
+	life := "apiserver GET /apis/wardle.example.com/v1alpha1/namespaces/{:namespace}/flunders"
+	awaitChain(t, spans, id, "client client", life, "apiserver opening")
+	awaitChain(t, spans, id, "client client", life, "apiserver director", "apiserver proxy", life)
+
 	// A write ends in the store, three units behind the first.
 	id = traced(t, tracer, admin, "POST", p.url+"/api/v1/namespaces/default/configmaps", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"traced"}}`, "Content-Type", "application/json")
 	awaitChain(t, spans, id, "client client", "apiserver POST /api/v1/namespaces/{:namespace}/configmaps", "apiserver director", "apiserver director", "apiserver store")

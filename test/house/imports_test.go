@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 		"delegation", "delegation/controller", "delegation/hookclient", "delegation/registry", "delegation/registry/fieldtypes", "delegation/stored",
 		"handler", "handler/discovery", "handler/openapi", "handler/rest",
 	},
-	"delegation/hookclient": {},
+	"delegation/hookclient": {"metrics"},
 	"delegation/stored":     {"delegation", "delegation/registry", "handler/rest"},
 	// The registry implements the interface that the verbs declare, so it uses the types in it.
 	"delegation/registry":                   {"delegation/registry/fieldtypes", "delegation/storage", "handler", "handler/rest"},
