@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
@@ -108,6 +109,9 @@ func awaitAvailable(ctx context.Context, client *frontClient, name string, patie
 		}
 		state := availability(&service)
 		if state == "" {
+			state = unanswered(ctx, client, &service)
+		}
+		if state == "" {
 			fmt.Fprintf(out, "%s is available.\n", name)
 			return nil
 		}
@@ -138,6 +142,16 @@ func availability(s *apiregistrationv1.APIService) string {
 		return fmt.Sprintf("%s: %s", c.Reason, c.Message)
 	}
 	return notLookedAt
+}
+
+// unanswered tells what keeps a server from answering through the front door; empty when nothing does. The condition of one that was registered before may
+// still be about what it was registered with then.
+func unanswered(ctx context.Context, client *frontClient, s *apiregistrationv1.APIService) string {
+	var resources metav1.APIResourceList
+	if err := client.get(ctx, fmt.Sprintf("/apis/%s/%s", s.Spec.Group, s.Spec.Version), &resources); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // readAuthority reads a PEM file of certificates.

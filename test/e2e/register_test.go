@@ -43,6 +43,10 @@ func TestAServerIsRegisteredWithOneCommand(t *testing.T) {
 	}
 	p.kubectl(t, "create", "-n", "default", "-f", "../../deploy/examples/flunder.yaml")
 	p.untilKubectl(t, "my-first-flunder", "get", "flunders", "-n", "default")
+	// The condition from before does not speak for what is registered now.
+	if out, err := p.runs("register", group, "--backend", backend, "--ca-file", p.pki("ca.crt"), "--wait", "2s"); err == nil || !strings.Contains(out, "was not available within 2s") {
+		t.Errorf("with another server's authority: %v %s", err, out)
+	}
 
 	if out, err := p.runs("unregister", group); err != nil {
 		t.Fatalf("unregistering: %v %s", err, out)
