@@ -30,6 +30,8 @@ func (w witness) Count(what backend.Quantity, difference int) {
 		w.endpoint.InFlight(difference)
 	case backend.Connections:
 		w.endpoint.Connections(difference)
+	case backend.LeftOut:
+		w.endpoint.LeftOut(difference)
 	case backend.Retries:
 		w.endpoint.Retried()
 	case backend.Failures:

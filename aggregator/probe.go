@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -72,4 +73,20 @@ func ask(ctx context.Context, remote *remote, address string, gv schema.GroupVer
 		return fmt.Errorf("failing or missing response from %s: bad status from %[1]s: %d", where, doc.code)
 	}
 	return nil
+}
+
+// readyPath is where API servers, and most others behind an APIService, tell whether they want requests.
+const readyPath = "/readyz"
+
+// askReady tells why an endpoint that was left out should not have requests yet. One that listens may know neither the proxy's
+// certificate nor what it caches. A server without that page is asked for the document of gv only.
+func askReady(ctx context.Context, remote *remote, address string, gv schema.GroupVersion) error {
+	doc, where, err := remote.getFrom(ctx, address, question{path: readyPath, as: kubeAggregator(), accept: "text/plain, */*"})
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", where, err)
+	}
+	if doc.code >= http.StatusInternalServerError {
+		return fmt.Errorf("%s answers %d", where, doc.code)
+	}
+	return ask(ctx, remote, address, gv)
 }

@@ -15,6 +15,7 @@ type Backend struct {
 	duration    *prometheus.HistogramVec
 	inFlight    *prometheus.GaugeVec
 	connections *prometheus.GaugeVec
+	leftOut     *prometheus.GaugeVec
 	retries     *prometheus.CounterVec
 	failures    *prometheus.CounterVec
 	ejections   *prometheus.CounterVec
@@ -35,6 +36,7 @@ func newBackend(r prometheus.Registerer) *Backend {
 		duration:    histograms(r, "portico_backend_request_duration_seconds", "[ALPHA] How long an endpoint took to begin its answer.", backendBuckets, "apiservice", "endpoint"),
 		inFlight:    gauges(r, "portico_backend_inflight_requests", "[ALPHA] Requests that are on their way to an endpoint, watches included.", "apiservice", "endpoint"),
 		connections: gauges(r, "portico_backend_connections", "[ALPHA] Open connections to an endpoint.", "apiservice", "endpoint"),
+		leftOut:     gauges(r, "portico_backend_left_out", "[ALPHA] Whether an endpoint is left out because it failed, 1 if it is.", "apiservice", "endpoint"),
 		retries:     counters(r, "portico_backend_retries_total", "[ALPHA] Requests that came to an endpoint after they had failed elsewhere.", "apiservice", "endpoint"),
 		failures:    counters(r, "portico_backend_failures_total", "[ALPHA] Exchanges that an endpoint broke off, and connections that could not be made.", "apiservice", "endpoint"),
 		ejections:   counters(r, "portico_backend_ejections_total", "[ALPHA] Times an endpoint was left out because it failed.", "apiservice", "endpoint"),
@@ -54,6 +56,7 @@ func (b *Backend) Endpoint(apiService, address string) *BackendEndpoint {
 		duration:    b.duration.WithLabelValues(apiService, address),
 		inFlight:    b.inFlight.WithLabelValues(apiService, address),
 		connections: b.connections.WithLabelValues(apiService, address),
+		leftOut:     b.leftOut.WithLabelValues(apiService, address),
 		retries:     b.retries.WithLabelValues(apiService, address),
 		failures:    b.failures.WithLabelValues(apiService, address),
 		ejections:   b.ejections.WithLabelValues(apiService, address),
@@ -67,9 +70,9 @@ type BackendEndpoint struct {
 	owner               *Backend
 	apiService, address string
 
-	duration                     prometheus.Observer
-	inFlight, connections        prometheus.Gauge
-	retries, failures, ejections prometheus.Counter
+	duration                       prometheus.Observer
+	inFlight, connections, leftOut prometheus.Gauge
+	retries, failures, ejections   prometheus.Counter
 
 	codes *bound[int, prometheus.Counter]
 
@@ -122,6 +125,13 @@ func (e *BackendEndpoint) Connections(difference int) {
 	}
 }
 
+// LeftOut tells that the endpoint is left out, or is not any more.
+func (e *BackendEndpoint) LeftOut(difference int) {
+	if e != nil {
+		e.leftOut.Add(float64(difference))
+	}
+}
+
 // Retried counts a request that failed elsewhere.
 func (e *BackendEndpoint) Retried() {
 	if e != nil {
@@ -162,7 +172,7 @@ func (e *BackendEndpoint) Forget() {
 	delete(b.uses, key)
 	labels := prometheus.Labels{"apiservice": e.apiService, "endpoint": e.address}
 	b.requests.DeletePartialMatch(labels)
-	for _, v := range []interface{ DeleteLabelValues(...string) bool }{b.duration, b.inFlight, b.connections, b.retries, b.failures, b.ejections} {
+	for _, v := range []interface{ DeleteLabelValues(...string) bool }{b.duration, b.inFlight, b.connections, b.leftOut, b.retries, b.failures, b.ejections} {
 		v.DeleteLabelValues(e.apiService, e.address)
 	}
 }

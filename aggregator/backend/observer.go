@@ -21,10 +21,11 @@ type Witness interface {
 // Quantity is what a Witness counts.
 type Quantity uint8
 
-// InFlight and Connections go up and down, the others only up.
+// InFlight, Connections and LeftOut go up and down, the others only up.
 const (
 	InFlight Quantity = iota
 	Connections
+	LeftOut
 	Retries
 	Failures
 	Ejections

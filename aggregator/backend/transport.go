@@ -41,6 +41,9 @@ type Config struct {
 	// means none. It is asked on every request and answers from memory, with the same pointer until
 	// the certificate changes: another pointer means new connections.
 	ClientCertificate func() (*tls.Certificate, error)
+	// Ready tells why an endpoint that was left out should not have requests again yet. It asks through RoundTrip; nil means that
+	// one that shakes hands may have them.
+	Ready func(ctx context.Context, address string) error
 	// Observer is told of the endpoints; nil means nobody.
 	Observer Observer
 }
