@@ -64,7 +64,7 @@ func TestTheTableSaysWhatIsWrong(t *testing.T) {
 	r := report{
 		Server:       serverReport{URL: "https://front", FailingChecks: failing("[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n")},
 		Units:        []unitReport{{UnitStatus: delegation.UnitStatus{Name: "core", Hooks: []delegation.HookStatus{{Name: "a", Done: true}, {Name: "b"}}}}},
-		APIServices:  []apiServiceReport{{Name: "v1.g", Service: "ns/s", ReadyEndpoints: 1, Endpoints: 3, Reason: "MissingEndpoints"}},
+		APIServices:  []apiServiceReport{{Name: "v1.g", Service: "ns/s", ReadyEndpoints: 1, Endpoints: []endpointReport{{}, {}, {}}, Reason: "MissingEndpoints"}},
 		Certificates: []certificateReport{{"serving", time.Now().Add(-time.Hour)}, {"client-ca", time.Now().Add(49 * time.Hour)}},
 	}
 	var out strings.Builder

@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -137,7 +140,11 @@ func TestAGroupOutlivesTwoOfItsThreeServers(t *testing.T) {
 	meanwhile := measure(t, "config maps", 1, reading(client, p.url+"/api/v1/namespaces/default/configmaps", "ConfigMapList"))
 
 	all[0].kill()
-	time.Sleep(time.Second)
+	eventually(t, "portico apiservices tells who is left out", func() bool {
+		out, err := p.runs("apiservices", "-o", "wide", "--during", "100ms")
+		return err == nil && strings.Contains(squeezed(out), wardleService+" default/wardle 2 of 3 True ") &&
+			strings.Contains(out, "left out because of failures: "+loopback(all[0].port)+"\n") && strings.Count(out, loopback(all[1].port)) == 1
+	})
 	all[1].signal(t, syscall.SIGSTOP)
 	time.Sleep(4 * time.Second)
 	before := readers.answers()
@@ -162,6 +169,10 @@ func TestAGroupOutlivesTwoOfItsThreeServers(t *testing.T) {
 	}
 	p.touch(t, "wardle")
 	p.kubectl(t, "wait", "--for=condition=Available=False", "--timeout=60s", "apiservice/"+wardleService)
+	var told struct{ APIServices []shownService }
+	if out, err := p.runs("apiservices", "-o", "json", "--during", "100ms"); err != nil || json.Unmarshal([]byte(out), &told) != nil || !slices.ContainsFunc(told.APIServices, isDown) {
+		t.Errorf("portico apiservices: %v %s, want one that is down", err, out)
+	}
 	time.Sleep(5 * time.Second)
 	all[2].start(t)
 	begin := time.Now()
@@ -170,6 +181,10 @@ func TestAGroupOutlivesTwoOfItsThreeServers(t *testing.T) {
 		t.Errorf("the group answers %v after one of its servers is ready", took)
 	}
 	meanwhile.lostNothing(t)
+}
+
+func isDown(a shownService) bool {
+	return a.Name == wardleService && !a.Available && a.Reason == "FailedDiscoveryCheck" && strings.Contains(a.Message, "connection refused")
 }
 
 // Three unmodified servers are restarted one after another under load. One that is taken out of the service first costs no request at all,

@@ -19,9 +19,9 @@ func (p *portico) status(t *testing.T, args ...string) string {
 
 // shownService is an APIService as portico status tells of it.
 type shownService struct {
-	Name, Service, Reason string
-	Available             bool
-	Requests              struct{ Total int }
+	Name, Service, Reason, Message string
+	Available                      bool
+	Requests                       struct{ Total int }
 }
 
 func TestStatusShowsTheHouseAndWhoIsDown(t *testing.T) {
