@@ -53,6 +53,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	s := &Server{GenericAPIServer: unit, cfg: cfg, store: store}
 	s.groups = &groupDocuments{manager: generic.Discovery}
 	s.router = s.newRouter(generic, delegate.UnprotectedHandler())
+	s.router.catalogs.described = generic.OpenAPI.Follow(s.router.catalogs.openAPIDocuments)
 	s.openAPI = &openAPI{local: delegate.UnprotectedHandler(), catalogs: s.router.catalogs}
 	s.registration = &autoRegistration{store: store, paths: delegate.Contributions().ListedPaths}
 	if err := s.install(); err != nil {

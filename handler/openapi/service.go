@@ -23,13 +23,14 @@ const leafPrefix = "/openapi/v3/"
 type Service struct {
 	mu        sync.RWMutex
 	documents map[string]*document // by path: "api/v1", "apis/apps/v1"
+	foreign   func() []*Foreign    // those of other servers, for version 2
 	// Made of all documents, and anew after a change.
 	root, v2, v2Proto *lazy
 }
 
 // NewService returns a service without documents.
 func NewService() *Service {
-	s := &Service{documents: map[string]*document{}}
+	s := &Service{documents: map[string]*document{}, foreign: func() []*Foreign { return nil }}
 	s.changed()
 	return s
 }
@@ -74,9 +75,9 @@ func (s *Service) Document(path string) (*spec3.OpenAPI, error) {
 
 // changed forgets what was made of all documents; s is locked. They are not touched themselves.
 func (s *Service) changed() {
-	documents := maps.Clone(s.documents)
+	documents, foreign := maps.Clone(s.documents), s.foreign
 	s.root = newLazy(mediaJSON, func() ([]byte, error) { return encodeRoot(documents) })
-	s.v2 = newLazy(mediaJSON, func() ([]byte, error) { return encodeV2(documents) })
+	s.v2 = newLazy(mediaJSON, func() ([]byte, error) { return encodeV2(documents, foreign()) })
 	v2 := s.v2
 	s.v2Proto = newLazy(mediaProtoV2, func() ([]byte, error) { return protoV2(v2) })
 }
@@ -107,13 +108,18 @@ func (s *Service) serveDocument(w http.ResponseWriter, r *http.Request) {
 		handler.WriteError(w, r, apierrors.NewGenericServerResponse(http.StatusNotFound, strings.ToLower(r.Method), schema.GroupResource{}, "", "", 0, true))
 		return
 	}
-	content, ok := negotiate(r.Header.Values("Accept"), doc.json, doc.proto)
+	doc.serve(w, r, path)
+}
+
+// serve answers with the document of path, in the encoding that is asked for.
+func (d *document) serve(w http.ResponseWriter, r *http.Request, path string) {
+	content, ok := negotiate(r.Header.Values("Accept"), d.json, d.proto)
 	if !ok {
-		handler.WriteError(w, r, notAcceptable(doc.json, doc.proto))
+		handler.WriteError(w, r, notAcceptable(d.json, d.proto))
 		return
 	}
 	// For both encodings: it names the document.
-	hash, err := doc.hash()
+	hash, err := d.hash()
 	if err != nil {
 		handler.WriteError(w, r, fmt.Errorf("describing %s: %w", path, err))
 		return

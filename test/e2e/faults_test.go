@@ -136,6 +136,7 @@ func TestAGroupOutlivesTwoOfItsThreeServers(t *testing.T) {
 	all := startReplicas(t, p, 3)
 	client := p.client(t)
 	read := reading(client, p.url+flunders, "my-first-flunder")
+	p.kubectl(t, "explain", "flunders")
 	readers := measure(t, "reads", 4, read)
 	meanwhile := measure(t, "config maps", 1, reading(client, p.url+"/api/v1/namespaces/default/configmaps", "ConfigMapList"))
 
@@ -169,6 +170,10 @@ func TestAGroupOutlivesTwoOfItsThreeServers(t *testing.T) {
 	}
 	p.touch(t, "wardle")
 	p.kubectl(t, "wait", "--for=condition=Available=False", "--timeout=60s", "apiservice/"+wardleService)
+	// What it was is known all the same.
+	if out := p.kubectl(t, "explain", "flunders.spec"); !strings.Contains(out, "reference") {
+		t.Errorf("kubectl explain says %s", out)
+	}
 	var told struct{ APIServices []shownService }
 	if out, err := p.runs("apiservices", "-o", "json", "--during", "100ms"); err != nil || json.Unmarshal([]byte(out), &told) != nil || !slices.ContainsFunc(told.APIServices, isDown) {
 		t.Errorf("portico apiservices: %v %s, want one that is down", err, out)
