@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -67,11 +68,14 @@ func (p *passage) try(e Endpoint, buffer *[]byte, try int, former Endpoint) (aga
 	answer, err := p.send(conn, buffer)
 	if err != nil {
 		release(conn, forget)
+		var unsent *unsentError
 		failure := reachError(p.ctx, err)
 		gone := p.ctx.Err() != nil // to end the upload of an HTTP/1.1 client ends the context
 		blamed := p.upload.end(p) == nil && !gone
 		e.Done(conn, false, blamed)
-		if blamed && p.safe && p.upload == nil && try < maxTries && p.h.cfg.Backend.MayRetry() {
+		switch {
+		case !blamed || p.upload != nil || try >= maxTries:
+		case errors.As(err, &unsent), p.safe && p.h.cfg.Backend.MayRetry():
 			return true
 		}
 		p.failSending(failure, gone)
@@ -129,7 +133,10 @@ func (p *passage) send(conn *wire.Conn, buffer *[]byte) (*wire.Answer, error) {
 	head = appendLength(head, p.r.Method, length)
 	head = append(head, p.body...)
 	*buffer = head
-	if _, err := conn.Write(head); err != nil {
+	if n, err := conn.Write(head); err != nil {
+		if n == 0 {
+			err = &unsentError{err}
+		}
 		return nil, err
 	}
 	if streams {
@@ -141,6 +148,13 @@ func (p *passage) send(conn *wire.Conn, buffer *[]byte) (*wire.Answer, error) {
 	}
 	return answer, err
 }
+
+// unsentError tells that not even the first record of a request has left whole. No backend can have read any of it, so that it may be
+// sent again whatever it does. Once a record is out nobody knows that: a backend that closes an idle connection in just that moment looks like
+// one that dies after it has obeyed, and RFC 9110 (9.2.2) forbids a proxy to send again what may not be done twice.
+type unsentError struct{ error }
+
+func (e *unsentError) Unwrap() error { return e.error }
 
 // hasBody tells whether the client sends a body.
 func (p *passage) hasBody() bool {
