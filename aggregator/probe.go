@@ -15,6 +15,9 @@ const (
 	probeTimeout = 5 * time.Second
 	// probedEndpoints bounds how many endpoints of a service are asked at once.
 	probedEndpoints = 5
+	// probeGrace is how long the others may go on when one has answered well: to break off every handshake would leave no connection for
+	// the next time, and a line in the log of each server.
+	probeGrace = 200 * time.Millisecond
 )
 
 // probe asks the server for the document of gv. Upstream sends five requests to wherever they go;
@@ -38,8 +41,10 @@ func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
 	for range addresses {
 		answer := <-answers
 		if answer == nil {
+			if !passed {
+				defer time.AfterFunc(probeGrace, cancel).Stop() // the others need not be waited for
+			}
 			passed = true
-			cancel() // the others end now
 		} else if err == nil || answer.Error() < err.Error() {
 			err = answer // always the same one of several, or each check would write another message
 		}

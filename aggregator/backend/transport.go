@@ -211,7 +211,13 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	// What it is asked by us is not what clients ask: it is not judged by it.
 	e.health.waiting.Add(-1)
-	return wire.RoundTrip(c, r, func(error) { e.Done(c, true, false) })
+	return wire.RoundTrip(c, r, func(error) {
+		// A document is asked for once in a while: thousands of connections need not remember how long it was.
+		if c.Large() {
+			c.Interrupt()
+		}
+		e.Done(c, true, false)
+	})
 }
 
 // at returns the endpoint with that address. One that has just gone is still asked, on a connection of its own.
