@@ -13,16 +13,15 @@ import (
 
 const (
 	probeTimeout = 5 * time.Second
-	// probedEndpoints bounds how many endpoints of a service are asked at once.
+	// probedEndpoints bounds how many endpoints of a service are asked.
 	probedEndpoints = 5
-	// probeGrace is how long the others may go on when one has answered well: to break off every handshake would leave no connection for
-	// the next time, and a line in the log of each server.
-	probeGrace = 200 * time.Millisecond
+	// probePatience is how long the first of them may take before the others are asked, too.
+	probePatience = 500 * time.Millisecond
 )
 
-// probe asks the server for the document of gv. Upstream sends five requests to wherever they go;
-// here each of up to five endpoints is asked, because one that is down says nothing of the others. The
-// first good answer counts.
+// probe asks the server for the document of gv. Upstream sends five requests to wherever they go; here one endpoint is asked, and up to
+// four others when that one is not well or takes long, because one that is down says nothing of the others. The first good
+// answer counts. A server that is well costs one request and one connection.
 func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
 	addresses, err := remote.addresses()
 	if err != nil {
@@ -34,23 +33,36 @@ func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	answers := make(chan error, len(addresses))
-	for _, address := range addresses {
-		go func() { answers <- probeEndpoint(ctx, remote, address, gv) }()
-	}
-	passed := false
-	for range addresses {
-		answer := <-answers
-		if answer == nil {
-			if !passed {
-				defer time.AfterFunc(probeGrace, cancel).Stop() // the others need not be waited for
-			}
-			passed = true
-		} else if err == nil || answer.Error() < err.Error() {
-			err = answer // always the same one of several, or each check would write another message
+	start := func(addresses []string) {
+		for _, address := range addresses {
+			go func() { answers <- probeEndpoint(ctx, remote, address, gv) }()
 		}
 	}
-	if passed {
-		return nil
+	start(addresses[:1])
+	late := time.NewTimer(probePatience)
+	defer late.Stop()
+	for left, asked := len(addresses), 1; left > 0; {
+		var answer error
+		select {
+		case answer = <-answers:
+			left--
+		case <-late.C:
+			start(addresses[asked:])
+			asked = len(addresses)
+			continue
+		}
+		if answer == nil {
+			cancel()
+			for range asked - (len(addresses) - left) {
+				<-answers // they end now
+			}
+			return nil
+		}
+		if err == nil || answer.Error() < err.Error() {
+			err = answer // always the same one of several, or each check would write another message
+		}
+		start(addresses[asked:])
+		asked = len(addresses)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package metrics
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,7 +54,6 @@ func (b *Backend) Endpoint(apiService, address string) *BackendEndpoint {
 	b.uses[backendKey{apiService, address}]++
 	e := &BackendEndpoint{
 		owner: b, apiService: apiService, address: address,
-		duration:    b.duration.WithLabelValues(apiService, address),
 		inFlight:    b.inFlight.WithLabelValues(apiService, address),
 		connections: b.connections.WithLabelValues(apiService, address),
 		leftOut:     b.leftOut.WithLabelValues(apiService, address),
@@ -70,7 +70,7 @@ type BackendEndpoint struct {
 	owner               *Backend
 	apiService, address string
 
-	duration                       prometheus.Observer
+	duration                       atomic.Pointer[prometheus.Observer] // made with the first answer: it is large, and many have none
 	inFlight, connections, leftOut prometheus.Gauge
 	retries, failures, ejections   prometheus.Counter
 
@@ -84,8 +84,25 @@ func (e *BackendEndpoint) Answered(code int, took time.Duration) {
 	if e == nil {
 		return
 	}
-	e.duration.Observe(took.Seconds())
+	d := e.duration.Load()
+	if d == nil {
+		d = e.histogram()
+	}
+	(*d).Observe(took.Seconds())
 	e.codes.get(code).Inc()
+}
+
+func (e *BackendEndpoint) histogram() *prometheus.Observer {
+	e.owner.mu.Lock()
+	defer e.owner.mu.Unlock()
+	var d prometheus.Observer
+	if e.gone { // what is observed now is nobody's series
+		d = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "portico_backend_request_duration_seconds"})
+	} else {
+		d = e.owner.duration.WithLabelValues(e.apiService, e.address)
+	}
+	e.duration.Store(&d)
+	return &d
 }
 
 // counter makes the counter of a code that the endpoint answers with for the first time.
