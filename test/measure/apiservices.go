@@ -67,11 +67,12 @@ func measureAPIServices(binary string, count, watches int, idle time.Duration) e
 		return err
 	}
 
-	begin := time.Now()
+	begin, busy := time.Now(), p.CPU()
 	if err := register(ctx, door, 1, count, port); err != nil {
 		return err
 	}
-	fmt.Printf("%d APIServices with %d endpoints each, their Services and EndpointSlices: all available after %.1f s\n", count, replicas, time.Since(begin).Seconds())
+	fmt.Printf("%d APIServices with %d endpoints each, their Services and EndpointSlices: all available after %.1f s, %.1f s of CPU\n", count, replicas,
+		time.Since(begin).Seconds(), (p.CPU() - busy).Seconds())
 	time.Sleep(idle)
 	fmt.Printf("memory after %v idle: %.0f MB, %.0f MB before: %.1f KB each\n", idle, p.AnonymousMemory(), before, 1000*(p.AnonymousMemory()-before)/float64(count))
 	among, err := median(func() error { return door.WaitFor(ctx, thingsOf(count/2)) })
