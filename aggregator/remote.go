@@ -75,7 +75,7 @@ func openAPIAggregator() user.Info {
 // remotes makes the connections to remote servers.
 type remotes struct {
 	cfg      Config
-	stopping <-chan struct{}
+	stopping context.Context
 	resolver *backend.Resolver
 }
 

@@ -89,7 +89,7 @@ func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *route
 		metrics: s.cfg.Metrics,
 		remotes: &remotes{
 			cfg:      s.cfg,
-			stopping: generic.Lifecycle.WatchesTerminating.Signaled(),
+			stopping: generic.Lifecycle.WatchesTerminating.Context(),
 			resolver: backend.NewResolver(s.cfg.Services, s.cfg.SelfAddress),
 		},
 		manager:  generic.Discovery,
