@@ -179,7 +179,9 @@ func (m *troublemaker) moods() []mood {
 		{name: "resetting within the body", answer: raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(m.everything), half))},
 		{name: "resetting within a chunk", answer: raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", len(m.everything), half))},
 		{name: "answering garbage", answer: raw("\x00\x01\x02 this is not what you are looking for\r\n\r\n")},
-		{name: "answering with errors", answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "out of order", http.StatusInternalServerError) }},
+		{name: "answering with errors", answer: func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "out of order", http.StatusInternalServerError)
+		}},
 		{name: "redirecting", answer: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.example.com/", http.StatusFound)
 		}},

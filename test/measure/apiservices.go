@@ -42,20 +42,23 @@ func measureAPIServices(binary string, count, watches int, idle time.Duration) e
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, s := range everything {
-			s.CloseClientConnections()
-			s.Close()
-		}
-	}()
 	p, _, err := rig.StartPortico(binary, dir)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(measureFront(p, dir, port, count, watches, idle), p.Stop())
 	}
+	for _, s := range everything { // after their client has gone
+		s.CloseClientConnections()
+		s.Close()
+	}
+	return err
+}
+
+func measureFront(p *rig.Process, dir string, port int32, count, watches int, idle time.Duration) error {
 	door, err := rig.Open(p.URL, dir)
 	if err != nil {
 		return err
 	}
+	defer door.Close()
 	ctx := context.Background()
 	if err := register(ctx, door, 0, 1, port); err != nil {
 		return err
@@ -83,13 +86,10 @@ func measureAPIServices(binary string, count, watches int, idle time.Duration) e
 	if err := timeDiscovery(ctx, door); err != nil {
 		return err
 	}
-	if watches > 0 {
-		if err := measureWatches(ctx, p, door, count, watches, idle); err != nil {
-			return err
-		}
+	if watches == 0 {
+		return nil
 	}
-	door.Close()
-	return p.Stop()
+	return measureWatches(ctx, p, door, count, watches, idle)
 }
 
 func timeDiscovery(ctx context.Context, door *rig.Door) error {
