@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,9 +20,11 @@ import (
 const (
 	// recheckInterval is how old a good verdict may become when nothing is known to have changed.
 	recheckInterval = 30 * time.Second
-	// After a failure the next look comes soon, then less and less often.
+	// After a failure the next look comes soon, then less and less often, but so often that who comes back need not wait to be noticed.
 	firstRetry = 100 * time.Millisecond
-	lastRetry  = recheckInterval
+	lastRetry  = time.Second
+	// failureShare is what each failing server adds to lastRetry's place when there are many: together they get a hundred looks a second.
+	failureShare = 10 * time.Millisecond
 )
 
 // availability finds out whether remote servers answer, each by itself, and says so in the
@@ -32,6 +35,7 @@ type availability struct {
 	metrics  *metrics.Aggregator
 	now      func() time.Time
 	loops    *loops[string]
+	failing  atomic.Int64
 }
 
 // watch checks the APIService of rt until ctx ends or forget is called. A route that was watched
@@ -40,6 +44,8 @@ func (a *availability) watch(ctx context.Context, rt *route) {
 	m := &monitor{
 		check: func(ctx context.Context) verdict { return check(ctx, rt) },
 		apply: func(ctx context.Context, v verdict) error { return a.apply(ctx, rt, v) },
+
+		failing: &a.failing,
 	}
 	rt.verdict.Store(nil)
 	a.loops.start(ctx, rt.name, m.run)
@@ -98,10 +104,14 @@ func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
 type monitor struct {
 	check func(ctx context.Context) verdict
 	apply func(ctx context.Context, v verdict) error
+
+	failing *atomic.Int64 // how many monitors look at a server that fails
+	fails   bool          // this one does
 }
 
 func (m *monitor) run(ctx context.Context, kick <-chan struct{}) {
 	logger := klog.FromContext(ctx)
+	defer m.count(false)
 	retry := firstRetry
 	for {
 		v := m.check(ctx)
@@ -116,11 +126,12 @@ func (m *monitor) run(ctx context.Context, kick <-chan struct{}) {
 			return // it is for good
 		}
 
+		m.count(err != nil || v.reason == reasonFailedDiscoveryCheck)
 		wait := recheckInterval
-		if err == nil && v.reason != reasonFailedDiscoveryCheck {
-			retry = firstRetry
+		if m.fails {
+			wait, retry = retry, min(2*retry, m.longest())
 		} else {
-			wait, retry = retry, min(2*retry, lastRetry)
+			retry = firstRetry
 		}
 		select {
 		case <-ctx.Done():
@@ -131,6 +142,24 @@ func (m *monitor) run(ctx context.Context, kick <-chan struct{}) {
 		case <-time.After(spread(wait)):
 		}
 	}
+}
+
+// count keeps the number of those that fail.
+func (m *monitor) count(fails bool) {
+	if fails == m.fails {
+		return
+	}
+	m.fails = fails
+	if fails {
+		m.failing.Add(1)
+	} else {
+		m.failing.Add(-1)
+	}
+}
+
+// longest is how long a server that fails may have to wait until it is looked at again.
+func (m *monitor) longest() time.Duration {
+	return min(max(lastRetry, time.Duration(m.failing.Load())*failureShare), recheckInterval)
 }
 
 // spread keeps the checks of thousands of APIServices from falling on the same moment.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/portico-api/portico/delegation"
 	"github.com/portico-api/portico/handler/discovery"
+	"github.com/portico-api/portico/handler/openapi"
 )
 
 const (
@@ -32,6 +33,7 @@ type catalogs struct {
 	loops   *loops[destination]
 	// reachable tells who waits to empty a namespace that a server can be asked again, or need not be.
 	reachable *delegation.Listeners
+	described func() // tells that OpenAPI documents have changed
 
 	mu      sync.Mutex
 	servers map[destination]*catalog
@@ -49,7 +51,8 @@ type catalog struct {
 	openAPITurn   turn
 	openAPI       *openAPIRoot
 	openAPIETag   string
-	visited       chan struct{} // closed when it has been asked once, whatever came of it
+	documents     map[schema.GroupVersion]*openapi.Foreign // as they were last
+	visited       chan struct{}                            // closed when it has been asked once, whatever came of it
 	once          sync.Once
 	gone          chan struct{} // closed when no APIService leads to it any more
 }
@@ -67,6 +70,7 @@ func newCatalog() *catalog {
 		members:       map[schema.GroupVersion]*member{},
 		discoveryTurn: newTurn(),
 		openAPITurn:   newTurn(),
+		documents:     map[schema.GroupVersion]*openapi.Foreign{},
 		visited:       make(chan struct{}),
 		gone:          make(chan struct{}),
 	}
@@ -79,6 +83,7 @@ func newCatalogs(manager *discovery.Manager) *catalogs {
 		reachable: &delegation.Listeners{},
 		servers:   map[destination]*catalog{},
 		members:   map[schema.GroupVersion]*member{},
+		described: func() {},
 	}
 }
 
@@ -120,7 +125,12 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 		delete(cs.servers, remote.destination)
 		close(c.gone)
 	}
+	described := c.documents[rt.gv] != nil
+	delete(c.documents, rt.gv)
 	cs.mu.Unlock()
+	if described {
+		cs.described()
+	}
 	if last {
 		cs.loops.stop(remote.destination) // takes the lock to finish what it was about
 		c.once.Do(func() { close(c.visited) })
@@ -228,31 +238,6 @@ func (cs *catalogs) discoveryQuestion(c *catalog) (rm *remote, wanted []schema.G
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	return c.anyRemote(), slices.Collect(maps.Keys(c.members)), c.discoveryETag
-}
-
-func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog) error {
-	leave, err := c.openAPITurn.take(ctx, openAPITimeout)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	cs.mu.Lock()
-	remote, etag := c.anyRemote(), c.openAPIETag
-	cs.mu.Unlock()
-	if remote == nil {
-		return nil
-	}
-	root, newETag, err := fetchOpenAPIRoot(ctx, remote, etag)
-	switch {
-	case errors.Is(err, errNotModified):
-		return nil
-	case err != nil:
-		return err
-	}
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	c.openAPI, c.openAPIETag = root, newETag
-	return nil
 }
 
 // anyRemote is the way to the server of c: any of its members leads there.

@@ -111,12 +111,8 @@ type openAPIPath struct {
 	ServerRelativeURL string `json:"serverRelativeURL"`
 }
 
-// fetchOpenAPIRoot asks a remote server which OpenAPI v3 documents it has. One that has none, since
-// it is too old, has an empty root.
+// fetchOpenAPIRoot asks a remote server which OpenAPI v3 documents it has. One that is too old to have any gives errNoOpenAPI.
 func fetchOpenAPIRoot(ctx context.Context, rm *remote, etag string) (root *openAPIRoot, newETag string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, openAPITimeout)
-	defer cancel()
-
 	doc, where, err := rm.get(ctx, question{path: openAPIRootPath, as: openAPIAggregator(), accept: "application/json", etag: etag})
 	switch {
 	case err != nil:
@@ -124,7 +120,7 @@ func fetchOpenAPIRoot(ctx context.Context, rm *remote, etag string) (root *openA
 	case doc.code == http.StatusNotModified && etag != "":
 		return nil, etag, errNotModified
 	case doc.code == http.StatusNotFound:
-		return &openAPIRoot{}, "", nil
+		return nil, "", errNoOpenAPI
 	case doc.code != http.StatusOK:
 		return nil, "", fmt.Errorf("fetching OpenAPI from %s: status %d", where, doc.code)
 	}

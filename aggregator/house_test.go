@@ -79,6 +79,8 @@ func newHouse(t *testing.T, dir string) *house {
 		io.WriteString(w, `"local"`)
 	})
 
+	middle.Handler.NonGoRestfulMux.Handle("/openapi/v2", generic.OpenAPI.V2Handler())
+
 	h := &house{t: t, services: newServices(), metrics: m}
 	h.server, err = aggregator.New(t.Context(), aggregator.Config{
 		Registry:          registry.Config{Store: store, Scheme: scheme},

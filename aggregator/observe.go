@@ -30,13 +30,13 @@ func (w witness) Count(what backend.Quantity, difference int) {
 		w.endpoint.InFlight(difference)
 	case backend.Connections:
 		w.endpoint.Connections(difference)
+	case backend.LeftOut:
+		w.endpoint.LeftOut(difference)
 	case backend.Retries:
 		w.endpoint.Retried()
 	case backend.Failures:
 		w.endpoint.Failed()
 	case backend.Ejections:
 		w.endpoint.Ejected()
-	case backend.LeftOut:
-		w.endpoint.LeftOut(difference)
 	}
 }

@@ -86,19 +86,23 @@ func (o *openAPI) localRoot(r *http.Request) (*openAPIRoot, error) {
 // serveDocument passes r on to the owner of the document.
 func (o *openAPI) serveDocument(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(r.URL.Path, openAPIPrefix)
-	rt, known, ok := o.catalogs.openAPIOwner(key)
+	rt, known, kept, ok := o.catalogs.openAPIOwner(key)
 	if !ok {
 		o.local.ServeHTTP(w, r)
-		return
-	}
-	remote := rt.remote.Load()
-	if remote == nil || !rt.available.Load() {
-		handler.WriteError(w, r, errUnavailable())
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		// It would be asked in our own name, which may do more than the user.
 		handler.WriteError(w, r, apierrors.NewMethodNotSupported(schema.GroupResource{}, r.Method))
+		return
+	}
+	if kept != nil {
+		kept.ServeHTTP(w, r) // whatever the server's state is
+		return
+	}
+	remote := rt.remote.Load()
+	if remote == nil || !rt.available.Load() {
+		handler.WriteError(w, r, errUnavailable())
 		return
 	}
 	hash := r.URL.Query().Get("hash")
@@ -120,46 +124,6 @@ func hashOf(p openAPIPath) string {
 		return ""
 	}
 	return u.Query().Get("hash")
-}
-
-// mergeOpenAPI puts the documents of remote servers into root, in place of local ones of the same
-// group-version.
-func (cs *catalogs) mergeOpenAPI(root *openAPIRoot) {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	for gv, m := range cs.members {
-		key := openAPIKey(gv)
-		if p, ok := m.catalog.openAPIPath(key); ok {
-			root.Paths[key] = p
-		} else {
-			delete(root.Paths, key)
-		}
-	}
-}
-
-// openAPIOwner returns the route to the remote server that has the document of key, and its entry
-// in that server's root.
-func (cs *catalogs) openAPIOwner(key string) (*route, openAPIPath, bool) {
-	gv, ok := groupVersionOfKey(key)
-	if !ok {
-		return nil, openAPIPath{}, false
-	}
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	m, ok := cs.members[gv]
-	if !ok {
-		return nil, openAPIPath{}, false
-	}
-	p, _ := m.catalog.openAPIPath(key)
-	return m.route, p, true
-}
-
-func (c *catalog) openAPIPath(key string) (openAPIPath, bool) {
-	if c.openAPI == nil {
-		return openAPIPath{}, false
-	}
-	p, ok := c.openAPI.Paths[key]
-	return p, ok
 }
 
 // openAPIKey is the path of a group-version without its first slash.

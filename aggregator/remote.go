@@ -75,24 +75,25 @@ func openAPIAggregator() user.Info {
 // remotes makes the connections to remote servers.
 type remotes struct {
 	cfg      Config
-	stopping <-chan struct{}
+	stopping context.Context
 	resolver *backend.Resolver
 }
 
 func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
-	to := destinationOf(s)
-	transport := backend.NewTransport(backend.Config{
+	to, gv := destinationOf(s), groupVersionOf(s)
+	rm := &remote{destination: to, resolver: rs.resolver}
+	rm.transport = backend.NewTransport(backend.Config{
 		Service:               to.reference,
 		CABundle:              s.Spec.CABundle,
 		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
 		ClientCertificate:     rs.cfg.ProxyClientCert,
 		Observer:              observer{rs.cfg.BackendMetrics, s.Name},
 		Peers:                 rs.cfg.BackendPeers,
+		Ready:                 func(ctx context.Context, address string) error { return askReady(ctx, rm, address, gv) },
 	}, rs.resolver)
 
-	gv := groupVersionOf(s)
 	cfg := proxy.Config{
-		Backend:       endpoints{transport},
+		Backend:       endpoints{rm.transport},
 		UserFrom:      userOf,
 		WriteError:    handler.WriteError,
 		AuditIDFrom:   auditIDOf,
@@ -103,17 +104,16 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 			rs.cfg.Metrics.ProxyTerminated(verbOf(r), gv.Group, gv.Version, code)
 		},
 	}
-	requests, err := proxy.New(cfg)
-	if err != nil {
+	var err error
+	if rm.requests, err = proxy.New(cfg); err != nil {
 		return nil, fmt.Errorf("connecting APIService %s: %w", s.Name, err)
 	}
 	aggregator := openAPIAggregator()
 	cfg.UserFrom = func(*http.Request) (user.Info, bool) { return aggregator, true }
-	documents, err := proxy.New(cfg)
-	if err != nil {
+	if rm.documents, err = proxy.New(cfg); err != nil {
 		return nil, fmt.Errorf("connecting APIService %s: %w", s.Name, err)
 	}
-	return &remote{destination: to, resolver: rs.resolver, transport: transport, requests: requests, documents: documents}, nil
+	return rm, nil
 }
 
 // endpoints shows a transport to the proxy.

@@ -58,6 +58,7 @@ type router struct {
 // Run keeps the routes until ctx ends, and returns after all that it started has ended. It calls
 // initiated once, when everything that was stored at the start has its route.
 func (c *router) Run(ctx context.Context, initiated func()) error {
+	defer c.close()
 	defer c.availability.loops.stopAll()
 	defer c.catalogs.loops.stopAll()
 
@@ -231,6 +232,15 @@ func (c *router) release(rt *route, former *remote) {
 	c.unindex(former.reference, rt)
 	c.catalogs.remove(rt, former)
 	former.transport.Close()
+}
+
+// close ends what the transports do by themselves. Requests that are on their way, and those that still come, are not disturbed.
+func (c *router) close() {
+	for _, rt := range c.routes {
+		if remote := rt.remote.Load(); remote != nil {
+			remote.transport.Close()
+		}
+	}
 }
 
 func (c *router) forget(rt *route) {

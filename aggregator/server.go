@@ -53,6 +53,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	s := &Server{GenericAPIServer: unit, cfg: cfg, store: store}
 	s.groups = &groupDocuments{manager: generic.Discovery}
 	s.router = s.newRouter(generic, delegate.UnprotectedHandler())
+	s.router.catalogs.described = generic.OpenAPI.Follow(s.router.catalogs.openAPIDocuments)
 	s.openAPI = &openAPI{local: delegate.UnprotectedHandler(), catalogs: s.router.catalogs}
 	s.registration = &autoRegistration{store: store, paths: delegate.Contributions().ListedPaths}
 	if err := s.install(); err != nil {
@@ -88,7 +89,7 @@ func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *route
 		metrics: s.cfg.Metrics,
 		remotes: &remotes{
 			cfg:      s.cfg,
-			stopping: generic.Lifecycle.WatchesTerminating.Signaled(),
+			stopping: generic.Lifecycle.WatchesTerminating.Context(),
 			resolver: backend.NewResolver(s.cfg.Services, s.cfg.SelfAddress),
 		},
 		manager:  generic.Discovery,

@@ -43,28 +43,33 @@ func NewLifecycle() *Lifecycle {
 type Signal struct {
 	name   string
 	once   sync.Once
-	passed chan struct{}
+	passed context.Context
+	pass   context.CancelFunc
 }
 
 func newSignal(name string) *Signal {
-	return &Signal{name: name, passed: make(chan struct{})}
+	passed, pass := context.WithCancel(context.Background())
+	return &Signal{name: name, passed: passed, pass: pass}
 }
 
 // Signaled is closed when the point has been passed.
-func (s *Signal) Signaled() <-chan struct{} { return s.passed }
+func (s *Signal) Signaled() <-chan struct{} { return s.passed.Done() }
+
+// Context ends when the point has been passed: thousands can wait for that without a goroutine each.
+func (s *Signal) Context() context.Context { return s.passed }
 
 func (s *Signal) String() string { return s.name }
 
 func (s *Signal) signal(ctx context.Context) {
 	s.once.Do(func() {
 		klog.FromContext(ctx).V(1).Info("Shutdown passed a point", "signal", s.name)
-		close(s.passed)
+		s.pass()
 	})
 }
 
 func (s *Signal) isPassed() bool {
 	select {
-	case <-s.passed:
+	case <-s.passed.Done():
 		return true
 	default:
 		return false

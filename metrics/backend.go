@@ -3,6 +3,7 @@ package metrics
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,10 +16,10 @@ type Backend struct {
 	duration    *prometheus.HistogramVec
 	inFlight    *prometheus.GaugeVec
 	connections *prometheus.GaugeVec
+	leftOut     *prometheus.GaugeVec
 	retries     *prometheus.CounterVec
 	failures    *prometheus.CounterVec
 	ejections   *prometheus.CounterVec
-	leftOut     *prometheus.GaugeVec
 
 	mu   sync.Mutex
 	uses map[backendKey]int // how many observe it: a server that takes over from another has the same endpoints
@@ -36,10 +37,10 @@ func newBackend(r prometheus.Registerer) *Backend {
 		duration:    histograms(r, "portico_backend_request_duration_seconds", "[ALPHA] How long an endpoint took to begin its answer.", backendBuckets, "apiservice", "endpoint"),
 		inFlight:    gauges(r, "portico_backend_inflight_requests", "[ALPHA] Requests that are on their way to an endpoint, watches included.", "apiservice", "endpoint"),
 		connections: gauges(r, "portico_backend_connections", "[ALPHA] Open connections to an endpoint.", "apiservice", "endpoint"),
+		leftOut:     gauges(r, "portico_backend_left_out", "[ALPHA] Whether an endpoint is left out because it failed, 1 if it is.", "apiservice", "endpoint"),
 		retries:     counters(r, "portico_backend_retries_total", "[ALPHA] Requests that came to an endpoint after they had failed elsewhere.", "apiservice", "endpoint"),
 		failures:    counters(r, "portico_backend_failures_total", "[ALPHA] Exchanges that an endpoint broke off, and connections that could not be made.", "apiservice", "endpoint"),
 		ejections:   counters(r, "portico_backend_ejections_total", "[ALPHA] Times an endpoint was left out because it failed.", "apiservice", "endpoint"),
-		leftOut:     gauges(r, "portico_backend_left_out", "[ALPHA] 1 while an endpoint is left out because it failed.", "apiservice", "endpoint"),
 	}
 }
 
@@ -53,13 +54,12 @@ func (b *Backend) Endpoint(apiService, address string) *BackendEndpoint {
 	b.uses[backendKey{apiService, address}]++
 	e := &BackendEndpoint{
 		owner: b, apiService: apiService, address: address,
-		duration:    b.duration.WithLabelValues(apiService, address),
 		inFlight:    b.inFlight.WithLabelValues(apiService, address),
 		connections: b.connections.WithLabelValues(apiService, address),
+		leftOut:     b.leftOut.WithLabelValues(apiService, address),
 		retries:     b.retries.WithLabelValues(apiService, address),
 		failures:    b.failures.WithLabelValues(apiService, address),
 		ejections:   b.ejections.WithLabelValues(apiService, address),
-		leftOut:     b.leftOut.WithLabelValues(apiService, address),
 	}
 	e.codes = newBound(func(code int) int { return code }, e.counter)
 	return e
@@ -70,10 +70,9 @@ type BackendEndpoint struct {
 	owner               *Backend
 	apiService, address string
 
-	duration                     prometheus.Observer
-	inFlight, connections        prometheus.Gauge
-	leftOut                      prometheus.Gauge
-	retries, failures, ejections prometheus.Counter
+	duration                       atomic.Pointer[prometheus.Observer] // made with the first answer: it is large, and many have none
+	inFlight, connections, leftOut prometheus.Gauge
+	retries, failures, ejections   prometheus.Counter
 
 	codes *bound[int, prometheus.Counter]
 
@@ -85,8 +84,25 @@ func (e *BackendEndpoint) Answered(code int, took time.Duration) {
 	if e == nil {
 		return
 	}
-	e.duration.Observe(took.Seconds())
+	d := e.duration.Load()
+	if d == nil {
+		d = e.histogram()
+	}
+	(*d).Observe(took.Seconds())
 	e.codes.get(code).Inc()
+}
+
+func (e *BackendEndpoint) histogram() *prometheus.Observer {
+	e.owner.mu.Lock()
+	defer e.owner.mu.Unlock()
+	var d prometheus.Observer
+	if e.gone { // what is observed now is nobody's series
+		d = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "portico_backend_request_duration_seconds"})
+	} else {
+		d = e.owner.duration.WithLabelValues(e.apiService, e.address)
+	}
+	e.duration.Store(&d)
+	return &d
 }
 
 // counter makes the counter of a code that the endpoint answers with for the first time.
@@ -126,6 +142,13 @@ func (e *BackendEndpoint) Connections(difference int) {
 	}
 }
 
+// LeftOut tells that the endpoint is left out, or is not any more.
+func (e *BackendEndpoint) LeftOut(difference int) {
+	if e != nil {
+		e.leftOut.Add(float64(difference))
+	}
+}
+
 // Retried counts a request that failed elsewhere.
 func (e *BackendEndpoint) Retried() {
 	if e != nil {
@@ -144,13 +167,6 @@ func (e *BackendEndpoint) Failed() {
 func (e *BackendEndpoint) Ejected() {
 	if e != nil {
 		e.ejections.Inc()
-	}
-}
-
-// LeftOut tells that the endpoint is left out, or is not any more.
-func (e *BackendEndpoint) LeftOut(difference int) {
-	if e != nil {
-		e.leftOut.Add(float64(difference))
 	}
 }
 
@@ -173,7 +189,7 @@ func (e *BackendEndpoint) Forget() {
 	delete(b.uses, key)
 	labels := prometheus.Labels{"apiservice": e.apiService, "endpoint": e.address}
 	b.requests.DeletePartialMatch(labels)
-	for _, v := range []interface{ DeleteLabelValues(...string) bool }{b.duration, b.inFlight, b.connections, b.retries, b.failures, b.ejections, b.leftOut} {
+	for _, v := range []interface{ DeleteLabelValues(...string) bool }{b.duration, b.inFlight, b.connections, b.leftOut, b.retries, b.failures, b.ejections} {
 		v.DeleteLabelValues(e.apiService, e.address)
 	}
 }

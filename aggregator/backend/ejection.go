@@ -11,7 +11,7 @@ import (
 const (
 	// firstProbe and lastProbe are how soon, and how seldom at last, an ejected endpoint is probed.
 	firstProbe = 100 * time.Millisecond
-	lastProbe  = time.Second
+	lastProbe  = 500 * time.Millisecond
 	// probeTimeout is how long an endpoint may take to shake hands.
 	probeTimeout = time.Second
 )
@@ -62,7 +62,8 @@ func (t *Transport) eject(e *Endpoint, hold time.Duration, why string) {
 	t.spawn(func(ctx context.Context) { t.probeBackIn(ctx, e, hold) })
 }
 
-// probeBackIn lets e have requests again when it can be connected to.
+// probeBackIn lets e have requests again when it can be connected to and says that it is ready: one that has just been started
+// listens before it knows whom to believe.
 func (t *Transport) probeBackIn(ctx context.Context, e *Endpoint, hold time.Duration) {
 	defer e.witness.Count(LeftOut, -1)
 	wait := max(hold, firstProbe)
@@ -72,7 +73,7 @@ func (t *Transport) probeBackIn(ctx context.Context, e *Endpoint, hold time.Dura
 			return
 		case <-time.After(wait):
 		}
-		if t.probe(ctx, e) == nil {
+		if t.isReady(ctx, e) {
 			e.health.readmit(t.clock())
 			klog.Background().V(1).Info("Endpoint is back", "service", t.cfg.Service, "endpoint", e.address)
 			return
@@ -96,6 +97,18 @@ func (t *Transport) suspect(e *Endpoint, now int64) {
 			t.eject(e, 0, "it hangs")
 		}
 	})
+}
+
+func (t *Transport) isReady(ctx context.Context, e *Endpoint) bool {
+	if t.probe(ctx, e) != nil {
+		return false
+	}
+	if t.cfg.Ready == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return t.cfg.Ready(ctx, e.address) == nil
 }
 
 // probe connects and shakes hands: a process that is stopped, or too busy to do that, does neither.

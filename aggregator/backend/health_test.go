@@ -145,6 +145,50 @@ func TestAnEndpointThatFailsIsLeftOutUntilItIsBack(t *testing.T) {
 	eventually(t, "it is not shown as left out any more", func() bool { return seen.count(addressOf(bad), backend.LeftOut) == 0 })
 }
 
+// One that was restarted listens before it knows whom to believe: until it says that it is ready, the others are asked.
+func TestAnEndpointIsNotAskedBeforeItIsReady(t *testing.T) {
+	cert, roots := certificate(t, "api.ns.svc")
+	var broken, ready atomic.Bool
+	broken.Store(true)
+	good := server(t, cert, fine)
+	bad := server(t, cert, func(w http.ResponseWriter, r *http.Request) {
+		if !broken.Load() {
+			return
+		}
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			conn.Close()
+		}
+	})
+	var looks atomic.Int32
+	seen := newRecord()
+	tr := newTransport(t, backend.Config{CABundle: roots, Observer: seen, Ready: func(_ context.Context, address string) error {
+		if looks.Add(1); address != addressOf(bad) || !ready.Load() {
+			return errors.New("not yet")
+		}
+		return nil
+	}}, at(t, good, bad))
+	eventually(t, "the bad one is left out", func() bool {
+		_, _, _ = ask(tr, nil)
+		return seen.count(addressOf(bad), backend.LeftOut) == 1
+	})
+	broken.Store(false)
+	before := looks.Load()
+	eventually(t, "it has been looked at", func() bool { return looks.Load() > before+1 })
+	for range 50 {
+		if e, _, err := ask(tr, nil); err != nil || e.Address() != addressOf(good) {
+			t.Fatalf("a request went to one that is not ready, or failed: %v", err)
+		}
+	}
+	ready.Store(true)
+	eventually(t, "it is asked again", func() bool {
+		e, code, err := ask(tr, nil)
+		return err == nil && code == http.StatusOK && e.Address() == addressOf(bad)
+	})
+	if n := seen.count(addressOf(bad), backend.LeftOut); n != 0 {
+		t.Errorf("it counts as left out: %d", n)
+	}
+}
+
 func TestTheLastEndpointIsNeverLeftOut(t *testing.T) {
 	cert, roots := certificate(t, "api.ns.svc")
 	seen := newRecord()

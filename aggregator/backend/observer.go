@@ -25,10 +25,10 @@ type Quantity uint8
 const (
 	InFlight Quantity = iota
 	Connections
+	LeftOut
 	Retries
 	Failures
 	Ejections
-	LeftOut
 )
 
 // nobody is the observer of a transport that has none.

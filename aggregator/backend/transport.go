@@ -42,6 +42,9 @@ type Config struct {
 	// means none. It is asked on every request and answers from memory, with the same pointer until
 	// the certificate changes: another pointer means new connections.
 	ClientCertificate func() (*tls.Certificate, error)
+	// Ready tells why an endpoint that was left out should not have requests again yet. It asks through RoundTrip; nil means that
+	// one that shakes hands may have them.
+	Ready func(ctx context.Context, address string) error
 	// Observer is told of the endpoints; nil means nobody.
 	Observer Observer
 	// Peers observes the certificates of backends; nil means that nobody does.
@@ -215,7 +218,13 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	// What it is asked by us is not what clients ask: it is not judged by it.
 	e.health.waiting.Add(-1)
-	return wire.RoundTrip(c, r, func(error) { e.Done(c, true, false) })
+	return wire.RoundTrip(c, r, func(error) {
+		// A document is asked for once in a while: thousands of connections need not remember how long it was.
+		if c.Large() {
+			c.Interrupt()
+		}
+		e.Done(c, true, false)
+	})
 }
 
 // at returns the endpoint with that address. One that has just gone is still asked, on a connection of its own.

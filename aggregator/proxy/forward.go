@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -25,14 +26,15 @@ type passage struct {
 	protocol string // that the client asks to change to, if any
 	safe     bool   // it may be sent again whatever became of it
 
+	head   *[]byte // room for the head and a small body, until there is an answer
 	body   []byte  // all of it, if it is small
 	upload *upload // sends it beside us, if it is not
 }
 
 // run sends the request to an endpoint, and to another one as long as that can do no harm, and relays the answer.
 func (p *passage) run() {
-	buffer := p.h.heads.get()
-	defer p.h.heads.put(buffer)
+	p.head = p.h.heads.get()
+	defer p.dropHead()
 	if !p.readSmallBody() {
 		return
 	}
@@ -43,7 +45,7 @@ func (p *passage) run() {
 			p.h.fail(p.w, p.r, pickError(err))
 			return
 		}
-		if again := p.try(e, buffer, try, former); !again {
+		if again := p.try(e, try, former); !again {
 			return
 		}
 		former = e
@@ -51,7 +53,7 @@ func (p *passage) run() {
 }
 
 // try sends the request to e. It reports whether it should be sent again, in which case nothing has been answered.
-func (p *passage) try(e Endpoint, buffer *[]byte, try int, former Endpoint) (again bool) {
+func (p *passage) try(e Endpoint, try int, former Endpoint) (again bool) {
 	begun := time.Now()
 	conn, err := e.Connect(p.ctx, p.safe)
 	if err != nil {
@@ -64,20 +66,24 @@ func (p *passage) try(e Endpoint, buffer *[]byte, try int, former Endpoint) (aga
 		return false
 	}
 	forget := context.AfterFunc(p.ctx, conn.Interrupt)
-	answer, err := p.send(conn, buffer)
+	answer, err := p.send(conn)
 	if err != nil {
 		release(conn, forget)
+		var unsent *unsentError
 		failure := reachError(p.ctx, err)
 		gone := p.ctx.Err() != nil // to end the upload of an HTTP/1.1 client ends the context
 		blamed := p.upload.end(p) == nil && !gone
 		e.Done(conn, false, blamed)
-		if blamed && p.safe && p.upload == nil && try < maxTries && p.h.cfg.Backend.MayRetry() {
+		switch {
+		case !blamed || p.upload != nil || try >= maxTries:
+		case errors.As(err, &unsent), p.safe && p.h.cfg.Backend.MayRetry():
 			return true
 		}
 		p.failSending(failure, gone)
 		return false
 	}
 	e.Answered(answer.Status, time.Since(begun))
+	p.dropHead() // a watch may last for days
 	result := p.relay(conn, answer, forget)
 	release(conn, forget)
 	gone := p.ctx.Err() != nil
@@ -85,6 +91,14 @@ func (p *passage) try(e Endpoint, buffer *[]byte, try int, former Endpoint) (aga
 	e.Done(conn, true, result == backendBroke && !gone && unread == nil)
 	p.conclude(result, gone)
 	return false
+}
+
+// dropHead gives the room back; the head will not be sent again. It may be called twice.
+func (p *passage) dropHead() {
+	if p.head != nil {
+		p.h.heads.put(p.head)
+		p.head = nil
+	}
 }
 
 // release ends the watching of the client. An interruption that has begun already must not hit the next request on the connection.
@@ -115,21 +129,24 @@ func (p *passage) refuse(failure apierrors.APIStatus, gone bool) {
 }
 
 // send puts the request on conn and reads the head of the answer.
-func (p *passage) send(conn *wire.Conn, buffer *[]byte) (*wire.Answer, error) {
+func (p *passage) send(conn *wire.Conn) (*wire.Answer, error) {
 	length := int64(len(p.body))
 	streams := p.body == nil && p.hasBody()
 	if streams {
 		length = p.r.ContentLength
 	}
-	head := p.appendHead((*buffer)[:0], conn.Address())
+	head := p.appendHead((*p.head)[:0], conn.Address())
 	expects := streams && p.r.Header.Get("Expect") != ""
 	if expects {
 		head = wire.AppendField(head, "Expect", "100-continue")
 	}
 	head = appendLength(head, p.r.Method, length)
 	head = append(head, p.body...)
-	*buffer = head
-	if _, err := conn.Write(head); err != nil {
+	*p.head = head
+	if n, err := conn.Write(head); err != nil {
+		if n == 0 {
+			err = &unsentError{err}
+		}
 		return nil, err
 	}
 	if streams {
@@ -141,6 +158,13 @@ func (p *passage) send(conn *wire.Conn, buffer *[]byte) (*wire.Answer, error) {
 	}
 	return answer, err
 }
+
+// unsentError tells that not even the first record of a request has left whole. No backend can have read any of it, so that it may be
+// sent again whatever it does. Once a record is out nobody knows that: a backend that closes an idle connection in just that moment looks like
+// one that dies after it has obeyed, and RFC 9110 (9.2.2) forbids a proxy to send again what may not be done twice.
+type unsentError struct{ error }
+
+func (e *unsentError) Unwrap() error { return e.error }
 
 // hasBody tells whether the client sends a body.
 func (p *passage) hasBody() bool {

@@ -45,10 +45,10 @@ type Config struct {
 	// clients read the documents of all groups before they do anything else.
 	DiscoveryPath string
 	// IsWatch tells the requests whose answer is a stream of events: its beginning is shown to the
-	// client at once, and it may end at any time, so it ends cleanly when Stopping is closed.
+	// client at once, and it may end at any time, so it ends cleanly when Stopping ends.
 	IsWatch func(*http.Request) bool
-	// Stopping is closed when the server begins to end; watches and upgraded connections end then.
-	Stopping <-chan struct{}
+	// Stopping ends when the server begins to end; watches and upgraded connections end then.
+	Stopping context.Context
 	// OnError is told of each error answer that is the proxy's own and not the backend's.
 	OnError func(r *http.Request, code int)
 }
@@ -75,6 +75,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	if cfg.OnError == nil {
 		cfg.OnError = func(*http.Request, int) {}
+	}
+	if cfg.Stopping == nil {
+		cfg.Stopping = context.Background()
 	}
 	return &Handler{cfg: cfg}, nil
 }
@@ -112,7 +115,7 @@ func isSafe(method string) bool {
 // asks for discovery or is a watch that ends with the server.
 func (h *Handler) lifetime(r *http.Request) (context.Context, context.CancelFunc) {
 	switch {
-	case h.cfg.Stopping != nil && h.cfg.IsWatch(r):
+	case h.cfg.IsWatch(r):
 		return untilStopping(r.Context(), h.cfg.Stopping)
 	case r.Method == http.MethodGet && r.URL.Path == h.cfg.DiscoveryPath:
 		return context.WithTimeout(r.Context(), discoveryTimeout)
@@ -122,19 +125,13 @@ func (h *Handler) lifetime(r *http.Request) (context.Context, context.CancelFunc
 
 var errStopping = errors.New("the server is stopping")
 
-// untilStopping returns a context that ends with parent or, with errStopping as its cause, when
-// stopping is closed.
-func untilStopping(parent context.Context, stopping <-chan struct{}) (context.Context, context.CancelFunc) {
+// untilStopping returns a context that ends with parent or, with errStopping as its cause, with stopping.
+func untilStopping(parent, stopping context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
-	go cancelWhenStopping(ctx, cancel, stopping)
-	return ctx, func() { cancel(nil) }
-}
-
-func cancelWhenStopping(ctx context.Context, cancel context.CancelCauseFunc, stopping <-chan struct{}) {
-	select {
-	case <-stopping:
-		cancel(errStopping)
-	case <-ctx.Done():
+	forget := context.AfterFunc(stopping, func() { cancel(errStopping) })
+	return ctx, func() {
+		forget()
+		cancel(nil)
 	}
 }
 

@@ -69,7 +69,8 @@ func TestTheHeaderOfASlowAnswerIsShown(t *testing.T) {
 
 func TestWatchesEndCleanlyWhenTheServerStops(t *testing.T) {
 	both(t, func(t *testing.T, http2 bool) {
-		stopping, left := make(chan struct{}), make(chan struct{})
+		stopping, stop := context.WithCancel(t.Context())
+		left := make(chan struct{})
 		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "event\n")
 			_ = http.NewResponseController(w).Flush()
@@ -85,7 +86,7 @@ func TestWatchesEndCleanlyWhenTheServerStops(t *testing.T) {
 		if _, err := io.ReadFull(answer.Body, first); err != nil {
 			t.Fatal(err)
 		}
-		close(stopping)
+		stop()
 		if rest, err := io.ReadAll(answer.Body); err != nil || len(rest) > 0 {
 			t.Errorf("the watch ended with %q, error %v; want a clean end", rest, err)
 		}

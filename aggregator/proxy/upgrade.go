@@ -104,7 +104,7 @@ func (p *passage) join(conn *wire.Conn, answer *wire.Answer) outcome {
 	select {
 	case <-ended:
 		pending--
-	case <-p.h.cfg.Stopping:
+	case <-p.h.cfg.Stopping.Done():
 	case <-p.r.Context().Done():
 	}
 	// One direction alone is of no use to either protocol: both end.

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -75,11 +76,12 @@ func TestAnUpgradedConnectionIsJoined(t *testing.T) {
 }
 
 func TestAnUpgradedConnectionEndsWithTheServer(t *testing.T) {
-	ended, stopping := make(chan struct{}), make(chan struct{})
+	ended := make(chan struct{})
+	stopping, stop := context.WithCancel(t.Context())
 	url, _ := front(t, echoUpgrade(t, ended), func(c *proxy.Config) { c.Stopping = stopping })
 	_, _, reader := dialUpgrade(t, url, "websocket")
 	expect(t, reader, "hello")
-	close(stopping)
+	stop()
 	if _, err := io.Copy(io.Discard, reader); err != nil {
 		t.Errorf("the client's side ended with %v, want its end", err)
 	}

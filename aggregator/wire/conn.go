@@ -65,6 +65,7 @@ type Conn struct {
 	answer Answer
 	body   body
 	reused bool
+	large  bool // an answer on it was
 }
 
 // New returns a connection that has been made already.
@@ -94,6 +95,9 @@ func (c *Conn) Reused() bool { return c.reused }
 
 // Heard tells whether a byte of the present answer has arrived. It may be called from anywhere.
 func (c *Conn) Heard() bool { return c.heard.Load() }
+
+// Large tells whether there was a large answer on the connection: TLS keeps the memory that it took for as long as the connection lasts.
+func (c *Conn) Large() bool { return c.large }
 
 // Begin starts an exchange.
 func (c *Conn) Begin() {
@@ -206,6 +210,7 @@ func (c *Conn) makeRoom() {
 
 // grow takes a buffer of at least size in place of the present one.
 func (c *Conn) grow(size int) {
+	c.large = true
 	var larger []byte
 	if size <= largeBuffer {
 		larger = c.buffers.getLarge()

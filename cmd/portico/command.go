@@ -17,7 +17,7 @@ func NewAPIServerCommand() *cobra.Command {
 		SilenceErrors: true, // main prints it
 		Version:       gitVersion(),
 	}
-	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand(), newRegisterCommand(), newUnregisterCommand(), newStatusCommand(), newTraceCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand(), newRegisterCommand(), newUnregisterCommand(), newAPIServicesCommand(), newStatusCommand(), newTraceCommand(), newVersionCommand())
 	root.SetFlagErrorFunc(pointToHelp)
 	return root
 }

@@ -61,7 +61,7 @@ func given(flags *pflag.FlagSet) map[string]string {
 
 func (o *options) addDataFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dataDir, "data-dir", defaultDataDir, "Directory for the embedded store, the certificates made on the first start and admin.kubeconfig.")
-	flags.StringVar(&o.manifestsDir, "manifests-dir", "", "Folder of manifests (.yaml, .yml, .json) that are applied at the start, in the order of the files' names. What another has set otherwise is taken over; what is not in the folder any more stays.")
+	flags.StringVar(&o.manifestsDir, "manifests-dir", "", "Folder of manifests (.yaml, .yml, .json) that are applied at the start, with the folders in it and in the order of their paths; what begins with a dot is left out. What another has set otherwise is taken over; what is not in the folder any more stays.")
 	o.store.addFlags(flags)
 	flags.BoolVar(&o.garbageCollector, "enable-garbage-collector", true, "Delete objects whose owners are gone, and finish deletions that wait for their dependents.")
 	flags.BoolVar(&o.workloadAPIs, "workload-apis", false, "Serve pods, nodes, apps, batch, networking.k8s.io, policy, autoscaling, storage.k8s.io, scheduling.k8s.io and node.k8s.io as data that nobody runs.")

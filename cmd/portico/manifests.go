@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -29,37 +30,61 @@ func (o *options) manifests() ([]manifest, error) {
 	return readManifests(o.manifestsDir)
 }
 
-// readManifests reads the objects in the files of a folder, in the order of the files' names. Folders in it are not looked into, as with
-// kubectl apply.
+// readManifests reads the objects in the files of a folder and of the folders in it, in the order of their paths.
 func readManifests(dir string) ([]manifest, error) {
-	entries, err := os.ReadDir(dir)
+	all, err := readFolder(dir, nil)
 	if err != nil {
 		return nil, fmt.Errorf("--manifests-dir: %w", err)
 	}
+	return all, nil
+}
+
+// readFolder reads one folder. What begins with a dot is hidden: a mounted volume keeps its files in such a folder, and shows them, and
+// folders of them, by links beside it. above are the folders that lead here: a link back to one of them would never end.
+func readFolder(dir string, above []os.FileInfo) ([]manifest, error) {
+	this, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(above, func(one os.FileInfo) bool { return os.SameFile(one, this) }) {
+		return nil, fmt.Errorf("%s is a link back to a folder that it is in: remove it", dir)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	above = append(slices.Clone(above), this)
 	var all []manifest
 	for _, entry := range entries {
-		file := filepath.Join(dir, entry.Name())
-		if !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)) {
+		if strings.HasPrefix(entry.Name(), ".") {
 			continue
 		}
-		info, err := os.Stat(file) // files of a mounted volume are links
+		found, err := readPath(filepath.Join(dir, entry.Name()), above)
 		if err != nil {
-			return nil, fmt.Errorf("--manifests-dir: %w", err)
-		}
-		if info.IsDir() {
-			continue
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("--manifests-dir: %w", err)
-		}
-		found, err := parseManifests(file, text)
-		if err != nil {
-			return nil, fmt.Errorf("--manifests-dir: %w", err)
+			return nil, err
 		}
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// readPath reads a folder, or a file if its name is that of one of manifests.
+func readPath(path string, above []os.FileInfo) ([]manifest, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return readFolder(path, above)
+	}
+	if !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseManifests(path, text)
 }
 
 // parseManifests reads the documents of one file, YAML or JSON.

@@ -38,6 +38,51 @@ func TestManifestsAreReadInTheOrderOfTheirFiles(t *testing.T) {
 	}
 }
 
+// A volume that a ConfigMap is mounted as has its files in a hidden folder of the day, and links to them and to their folders beside it.
+func TestManifestsOfAMountedVolumeAreReadOnce(t *testing.T) {
+	dir := t.TempDir()
+	object := func(name string) string { return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\n" }
+	folder := func(path string) string {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(dir, path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(dir, path)
+	}
+	link := func(to, path string) {
+		t.Helper()
+		if err := os.Symlink(to, filepath.Join(dir, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(folder("..2026_11_28/30-more"), "a.yaml"), object("three"))
+	write(t, filepath.Join(dir, "..2026_11_28/10.yaml"), object("one"))
+	link("..2026_11_28", "..data")
+	link("..data/10.yaml", "10.yaml")
+	link("..data/30-more", "30-more")
+	write(t, filepath.Join(folder("20/b"), "x.json"), `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"two"}}`)
+	write(t, filepath.Join(dir, "20/.hidden.yaml"), "no manifest: [")
+	write(t, filepath.Join(dir, ".10.yaml.swp.yaml"), object("swapped"))
+	write(t, filepath.Join(folder(".git"), "x.yaml"), object("git"))
+
+	all, err := readManifests(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range all {
+		names = append(names, m.object.GetName())
+	}
+	if got := strings.Join(names, " "); got != "one two three" {
+		t.Errorf("got %s", got)
+	}
+
+	link("../..", "20/b/up")
+	if _, err := readManifests(dir); err == nil || !strings.Contains(err.Error(), "--manifests-dir: "+filepath.Join(dir, "20/b/up")+" is a link back") {
+		t.Errorf("a link that leads back: %v", err)
+	}
+}
+
 func TestManifestsThatCannotBeReadAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"a: [":                                   "document 1: it is no object in YAML or JSON",

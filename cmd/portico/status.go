@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -60,6 +59,26 @@ Rates are those while it looks; errors and latencies are since the server's star
 
 // report asks the server for everything, some of it twice.
 func (c *frontClient) report(ctx context.Context, during time.Duration) (*report, error) {
+	i, err := c.look(ctx, during)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{Requests: i.requests(), Store: i.store(), Certificates: i.certificates()}
+	if r.Server, err = c.serverReport(ctx); err != nil {
+		return nil, err
+	}
+	var services []apiregistrationv1.APIService
+	if services, r.APIServices, err = c.apiServices(ctx, i); err != nil {
+		return nil, err
+	}
+	if r.Units, err = c.units(ctx, i, services); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// look reads the metrics twice.
+func (c *frontClient) look(ctx context.Context, during time.Duration) (*interval, error) {
 	first, err := c.scrape(ctx)
 	if err != nil {
 		return nil, err
@@ -73,29 +92,7 @@ func (c *frontClient) report(ctx context.Context, during time.Duration) (*report
 	if err != nil {
 		return nil, err
 	}
-	i := &interval{first, last}
-	r := &report{Requests: i.requests(), Store: i.store(), Certificates: i.certificates()}
-	if r.Server, err = c.serverReport(ctx); err != nil {
-		return nil, err
-	}
-	var services apiregistrationv1.APIServiceList
-	if err := c.get(ctx, "/apis/apiregistration.k8s.io/v1/apiservices", &services); err != nil {
-		return nil, fmt.Errorf("listing APIServices: %w", err)
-	}
-	for _, a := range services.Items {
-		one := i.apiService(&a)
-		slices, err := c.endpointSlices(ctx, a.Spec.Service)
-		if err != nil {
-			return nil, err
-		}
-		one.ReadyEndpoints, one.Endpoints = countEndpoints(slices)
-		one.Backends = append(i.endpointsOf(a.Name), notReady(slices)...)
-		r.APIServices = append(r.APIServices, one)
-	}
-	if r.Units, err = c.units(ctx, i, services.Items); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return &interval{first, last}, nil
 }
 
 func (c *frontClient) serverReport(ctx context.Context) (serverReport, error) {
@@ -135,19 +132,6 @@ func failing(page string) []string {
 		}
 	}
 	return names
-}
-
-// endpointSlices say where an APIService's backend is.
-func (c *frontClient) endpointSlices(ctx context.Context, s *apiregistrationv1.ServiceReference) ([]discoveryv1.EndpointSlice, error) {
-	if s == nil {
-		return nil, nil
-	}
-	var found discoveryv1.EndpointSliceList
-	path := "/apis/discovery.k8s.io/v1/namespaces/" + s.Namespace + "/endpointslices?labelSelector=" + discoveryv1.LabelServiceName + "%3D" + s.Name
-	if err := c.get(ctx, path, &found); err != nil {
-		return nil, fmt.Errorf("listing the endpoints of %s/%s: %w", s.Namespace, s.Name, err)
-	}
-	return found.Items, nil
 }
 
 // units are those of the chain. The last one has what custom resources define, besides its own.

@@ -65,7 +65,7 @@ func TestTheTableSaysWhatIsWrong(t *testing.T) {
 	r := report{
 		Server:       serverReport{URL: "https://front", FailingChecks: failing("[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n")},
 		Units:        []unitReport{{UnitStatus: delegation.UnitStatus{Name: "core", Hooks: []delegation.HookStatus{{Name: "a", Done: true}, {Name: "b"}}}}},
-		APIServices:  []apiServiceReport{{Name: "v1.g", Service: "ns/s", ReadyEndpoints: 1, Endpoints: 3, Reason: "MissingEndpoints"}},
+		APIServices:  []apiServiceReport{{Name: "v1.g", Service: "ns/s", ReadyEndpoints: 1, Endpoints: []endpointReport{{}, {}, {}}, Reason: "MissingEndpoints"}},
 		Certificates: []certificateReport{{"serving", time.Now().Add(-time.Hour)}, {"client-ca", time.Now().Add(49 * time.Hour)}},
 	}
 	var out strings.Builder
@@ -124,15 +124,17 @@ func TestEachEndpointIsShownWithWhatTheProxySawOfIt(t *testing.T) {
 		Ports:     []discoveryv1.EndpointPort{{Port: &port}},
 		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}, {Addresses: []string{"fd00::1"}, Conditions: discoveryv1.EndpointConditions{Ready: &no}}},
 	}}
-	if ready, all := countEndpoints(sliced); ready != 1 || all != 2 {
-		t.Errorf("%d of %d are ready, want 1 of 2", ready, all)
+	one := apiServiceReport{Name: "v1.g"}
+	one.setEndpoints(got, sliced)
+	if want := append(want, endpointReport{Address: "[fd00::1]:443", State: "not ready"}); one.ReadyEndpoints != 1 || !slices.Equal(one.Endpoints, want) {
+		t.Errorf("%d ready of\n%+v, want 1 of\n%+v", one.ReadyEndpoints, one.Endpoints, want)
 	}
-	missing := notReady(sliced)
-	if want := []endpointReport{{Address: "[fd00::1]:443", State: "not ready"}}; !slices.Equal(missing, want) {
-		t.Errorf("got %+v, want %+v", missing, want)
+	unknown := apiServiceReport{Name: "v1.g"}
+	if unknown.setEndpoints(nil, sliced); unknown.ReadyEndpoints != 1 || len(unknown.Endpoints) != 2 {
+		t.Errorf("those that the proxy does not know yet: %+v", unknown)
 	}
 
-	r := report{APIServices: []apiServiceReport{{Name: "v1.g", Backends: append(got, missing...)}}}
+	r := report{APIServices: []apiServiceReport{one}}
 	var out strings.Builder
 	if err := r.print(&out); err != nil {
 		t.Fatal(err)

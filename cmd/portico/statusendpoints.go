@@ -58,33 +58,34 @@ func (i *interval) endpoint(l labels, address string) endpointReport {
 	return e
 }
 
-// countEndpoints is how many addresses slices have, and how many of them are ready.
-func countEndpoints(found []discoveryv1.EndpointSlice) (ready, all int) {
-	for _, slice := range found {
-		for _, e := range slice.Endpoints {
-			all += len(e.Addresses)
-			if isReady(&e) {
-				ready += len(e.Addresses)
-			}
-		}
-	}
-	return ready, all
-}
-
-// notReady are the endpoints that slices have, and that the proxy therefore does not know.
-func notReady(found []discoveryv1.EndpointSlice) []endpointReport {
+// unused are the endpoints that slices have and the proxy does not know: because they are not ready, or not yet.
+func unused(found []discoveryv1.EndpointSlice, known []endpointReport) []endpointReport {
 	var all []endpointReport
 	for _, slice := range found {
 		for _, e := range slice.Endpoints {
-			if isReady(&e) {
+			if len(e.Addresses) == 0 {
 				continue
 			}
-			for _, host := range e.Addresses {
-				all = append(all, endpointReport{Address: withPort(host, slice.Ports), State: endpointNotReady})
+			host, state := e.Addresses[0], endpointReady // other addresses are of the same backend
+			if !isReady(&e) {
+				state = endpointNotReady
+			}
+			address := withPort(host, slice.Ports)
+			if !slices.ContainsFunc(known, func(k endpointReport) bool { return isAt(k.Address, address) }) {
+				all = append(all, endpointReport{Address: address, State: state})
 			}
 		}
 	}
 	return all
+}
+
+// isAt tells whether an endpoint is at an address, which has no port when nobody knows which of several it is.
+func isAt(endpoint, address string) bool {
+	if endpoint == address {
+		return true
+	}
+	host, _, err := net.SplitHostPort(endpoint)
+	return err == nil && host == address
 }
 
 func isReady(e *discoveryv1.Endpoint) bool { return e.Conditions.Ready == nil || *e.Conditions.Ready }
@@ -100,7 +101,7 @@ func withPort(host string, ports []discoveryv1.EndpointPort) string {
 func (r *report) printEndpoints(w io.Writer) {
 	begun := false
 	for _, a := range r.APIServices {
-		for _, e := range a.Backends {
+		for _, e := range a.Endpoints {
 			if !begun {
 				fmt.Fprintln(w, "ENDPOINT\tAPISERVICE\tSTATE\tIN FLIGHT\tCONNECTIONS\tREQUESTS/S\tTOTAL\tFAILED\t99% WITHIN\tTRIED AGAIN\tBROKEN OFF\tLEFT OUT")
 				begun = true

@@ -53,18 +53,8 @@ func (r *report) printUnits(w io.Writer) {
 func (r *report) printAPIServices(w io.Writer) {
 	fmt.Fprintln(w, "APISERVICE\tSERVICE\tENDPOINTS\tAVAILABLE\tREQUESTS/S\tTOTAL\tFAILED\t99% WITHIN")
 	for _, a := range r.APIServices {
-		service, endpoints, available := "Local", "-", "True"
-		if a.Service != "" {
-			service, endpoints = a.Service, fmt.Sprintf("%d of %d", a.ReadyEndpoints, a.Endpoints)
-		}
-		if !a.Available {
-			available = "False (" + a.Reason + ")"
-		}
-		within := "-"
-		if a.Requests.Total > 0 {
-			within = seconds(a.Requests.P99Seconds)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", a.Name, service, endpoints, available, rate(a.Requests.PerSecond), a.Requests.Total, share(a.Requests.Failed, a.Requests.Total), within)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", a.Name, a.where(), a.replicas(), a.state(), rate(a.Requests.PerSecond), a.Requests.Total,
+			share(a.Requests.Failed, a.Requests.Total), a.within())
 	}
 	fmt.Fprintln(w)
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
-
 	"github.com/portico-api/portico/delegation"
 )
 
@@ -48,19 +46,6 @@ type unitReport struct {
 	// CustomGroupVersions are those of custom resources.
 	CustomGroupVersions []string `json:"customGroupVersions,omitempty"`
 	Requests            answers  `json:"requests"`
-}
-
-type apiServiceReport struct {
-	Name           string `json:"name"`
-	Service        string `json:"service,omitempty"` // empty: a unit of this server
-	ReadyEndpoints int    `json:"readyEndpoints"`
-	Endpoints      int    `json:"endpoints"`
-	// Backends are the endpoints one by one.
-	Backends  []endpointReport `json:"backends,omitempty"`
-	Available bool             `json:"available"`
-	Reason    string           `json:"reason,omitempty"`
-	Message   string           `json:"message,omitempty"`
-	Requests  answers          `json:"requests"`
 }
 
 type storeReport struct {
@@ -116,19 +101,6 @@ func (i *interval) unit(u delegation.UnitStatus) unitReport {
 	const name = "portico_unit_requests_total"
 	l := labels{"unit": u.Name}
 	return unitReport{UnitStatus: u, Requests: answers{PerSecond: i.perSecond(name, l), Total: int64(i.last.sum(name, l)), Failed: int64(i.last.failed(name, l))}}
-}
-
-func (i *interval) apiService(a *apiregistrationv1.APIService) apiServiceReport {
-	r := apiServiceReport{Name: a.Name, Requests: i.answers(labels{"group": a.Spec.Group, "version": a.Spec.Version, "resource": "!"})}
-	if s := a.Spec.Service; s != nil {
-		r.Service = s.Namespace + "/" + s.Name
-	}
-	for _, c := range a.Status.Conditions {
-		if c.Type == apiregistrationv1.Available {
-			r.Available, r.Reason, r.Message = c.Status == apiregistrationv1.ConditionTrue, c.Reason, c.Message
-		}
-	}
-	return r
 }
 
 func (i *interval) store() storeReport {

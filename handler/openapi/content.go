@@ -36,18 +36,20 @@ func newDocument(name string, build func() (*spec3.OpenAPI, error)) *document {
 		}
 		return spec.MarshalJSON() // json.Marshal would read all of it again
 	})
-	d.proto = newLazy(mediaProtoV3, func() ([]byte, error) {
-		text, err := d.json.bytes()
-		if err != nil {
-			return nil, err
-		}
-		message, err := openapi_v3.ParseDocument(text)
-		if err != nil {
-			return nil, fmt.Errorf("encoding in protobuf: %w", err)
-		}
-		return proto.Marshal(message)
-	})
+	d.proto = newLazy(mediaProtoV3, d.encodeProto)
 	return d
+}
+
+func (d *document) encodeProto() ([]byte, error) {
+	text, err := d.json.bytes()
+	if err != nil {
+		return nil, err
+	}
+	message, err := openapi_v3.ParseDocument(text)
+	if err != nil {
+		return nil, fmt.Errorf("encoding in protobuf: %w", err)
+	}
+	return proto.Marshal(message)
 }
 
 // hash changes with what the document says.

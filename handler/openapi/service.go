@@ -30,6 +30,7 @@ type Observer interface {
 type Service struct {
 	mu        sync.RWMutex
 	documents map[string]*document // by path: "api/v1", "apis/apps/v1"
+	foreign   func() []*Foreign    // those of other servers, for version 2
 	// Made of all documents, and anew after a change.
 	root, v2, v2Proto *lazy
 	observer          Observer
@@ -37,7 +38,7 @@ type Service struct {
 
 // NewService returns a service without documents.
 func NewService(observer Observer) *Service {
-	s := &Service{documents: map[string]*document{}, observer: observer}
+	s := &Service{documents: map[string]*document{}, foreign: func() []*Foreign { return nil }, observer: observer}
 	s.changed(metrics.DocumentAdded)
 	return s
 }
@@ -86,11 +87,11 @@ func (s *Service) Document(path string) (*spec3.OpenAPI, error) {
 
 // changed forgets what was made of all documents; s is locked. They are not touched themselves.
 func (s *Service) changed(why metrics.Change) {
-	documents := maps.Clone(s.documents)
+	documents, foreign := maps.Clone(s.documents), s.foreign
 	s.root = newLazy(mediaJSON, func() ([]byte, error) { return encodeRoot(documents) })
 	s.v2 = newLazy(mediaJSON, func() ([]byte, error) {
 		begin := time.Now()
-		text, err := encodeV2(documents)
+		text, err := encodeV2(documents, foreign())
 		s.observer.Made(why, time.Since(begin))
 		return text, err
 	})
@@ -124,13 +125,18 @@ func (s *Service) serveDocument(w http.ResponseWriter, r *http.Request) {
 		handler.WriteError(w, r, apierrors.NewGenericServerResponse(http.StatusNotFound, strings.ToLower(r.Method), schema.GroupResource{}, "", "", 0, true))
 		return
 	}
-	content, ok := negotiate(r.Header.Values("Accept"), doc.json, doc.proto)
+	doc.serve(w, r, path)
+}
+
+// serve answers with the document of path, in the encoding that is asked for.
+func (d *document) serve(w http.ResponseWriter, r *http.Request, path string) {
+	content, ok := negotiate(r.Header.Values("Accept"), d.json, d.proto)
 	if !ok {
-		handler.WriteError(w, r, notAcceptable(doc.json, doc.proto))
+		handler.WriteError(w, r, notAcceptable(d.json, d.proto))
 		return
 	}
 	// For both encodings: it names the document.
-	hash, err := doc.hash()
+	hash, err := d.hash()
 	if err != nil {
 		handler.WriteError(w, r, fmt.Errorf("describing %s: %w", path, err))
 		return

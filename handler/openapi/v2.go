@@ -15,8 +15,12 @@ import (
 )
 
 // encodeV2 merges all documents into one of version 2. Its models are shared; where two documents differ in one,
-// which can only be a mark, the first in the order of paths wins.
-func encodeV2(documents map[string]*document) ([]byte, error) {
+// which can only be a mark, the first in the order of paths wins. Those of other servers come last.
+func encodeV2(documents map[string]*document, foreign []*Foreign) ([]byte, error) {
+	documents = maps.Clone(documents)
+	for _, f := range foreign {
+		delete(documents, f.path) // what is served elsewhere is described there
+	}
 	merged := &spec.Swagger{SwaggerProps: spec.SwaggerProps{
 		Swagger:     "2.0",
 		Info:        &spec.Info{InfoProps: spec.InfoProps{Title: "Portico", Version: "unversioned"}},
@@ -47,6 +51,7 @@ func encodeV2(documents map[string]*document) ([]byte, error) {
 			}
 		}
 	}
+	mergeForeign(merged, foreign)
 	return json.Marshal(merged)
 }
 
@@ -86,15 +91,21 @@ func downOperation(op *spec3.Operation) *spec.Operation {
 		down.Consumes = slices.Sorted(maps.Keys(op.RequestBody.Content))
 		for _, m := range op.RequestBody.Content {
 			down.Parameters = append(down.Parameters, spec.Parameter{ParamProps: spec.ParamProps{
-				Name: "body", In: "body", Required: op.RequestBody.Required, Schema: downSchema(m.Schema),
+				Name: "body", In: "body", Required: op.RequestBody.Required, Schema: downContent(m),
 			}})
 			break // they all have one schema
 		}
 	}
+	if op.Responses == nil {
+		return down
+	}
 	for code, response := range op.Responses.StatusCodeResponses {
+		if response == nil {
+			continue
+		}
 		r := spec.Response{ResponseProps: spec.ResponseProps{Description: response.Description}}
 		for _, m := range response.Content {
-			r.Schema = downSchema(m.Schema)
+			r.Schema = downContent(m)
 			break
 		}
 		if len(response.Content) > len(down.Produces) {
@@ -105,9 +116,20 @@ func downOperation(op *spec3.Operation) *spec.Operation {
 	return down
 }
 
+// downContent is the schema of a body; other servers may have left it out.
+func downContent(m *spec3.MediaType) *spec.Schema {
+	if m == nil || m.Schema == nil {
+		return nil
+	}
+	return downSchema(m.Schema)
+}
+
 func downParameters(parameters []*spec3.Parameter) []spec.Parameter {
 	var down []spec.Parameter
 	for _, p := range parameters {
+		if p == nil {
+			continue
+		}
 		q := spec.Parameter{ParamProps: spec.ParamProps{Name: p.Name, In: p.In, Description: p.Description, Required: p.Required}}
 		if p.Schema != nil && len(p.Schema.Type) > 0 {
 			q.Type, q.Format, q.UniqueItems = p.Schema.Type[0], p.Schema.Format, p.Schema.UniqueItems

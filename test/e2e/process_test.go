@@ -69,8 +69,13 @@ func (p *process) kill() {
 // interrupt asks the process to end.
 func (p *process) interrupt(t *testing.T) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatalf("interrupting %v: %v", p.cmd.Args, err)
+	p.signal(t, syscall.SIGTERM)
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatalf("sending %v to %v: %v", s, p.cmd.Args, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sampleAPIServer is an unmodified k8s.io/sample-apiserver with an etcd of its own.
@@ -21,7 +22,14 @@ type sampleAPIServer struct {
 // until it is ready.
 func startSampleAPIServer(t *testing.T, kubeconfig string, args ...string) *sampleAPIServer {
 	t.Helper()
-	etcd := startEtcd(t)
+	s := newSampleAPIServer(t, kubeconfig, startEtcd(t), args...)
+	s.start(t)
+	return s
+}
+
+// newSampleAPIServer is one that has not been started. Several with the same etcd are replicas.
+func newSampleAPIServer(t *testing.T, kubeconfig, etcd string, args ...string) *sampleAPIServer {
+	t.Helper()
 	s := &sampleAPIServer{port: freePort(t)}
 	s.args = []string{
 		"--kubeconfig", kubeconfig, "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
@@ -29,7 +37,6 @@ func startSampleAPIServer(t *testing.T, kubeconfig string, args ...string) *samp
 		"--cert-dir", t.TempDir(),
 	}
 	s.args = append(s.args, args...)
-	s.start(t)
 	return s
 }
 
@@ -46,7 +53,29 @@ func startEtcd(t *testing.T) (url string) {
 // start starts it, also again after it was killed, with the objects and on the port that it had.
 func (s *sampleAPIServer) start(t *testing.T) {
 	t.Helper()
+	s.launch(t)
+	s.untilReady(t)
+}
+
+func (s *sampleAPIServer) launch(t *testing.T) {
+	t.Helper()
 	s.process = start(t, t.TempDir(), sampleAPIServerBinary, s.args...)
+}
+
+// restart asks it to end, as who replaces it by a newer one would, and starts it again. What it has not ended then, such as watches, is cut.
+func (s *sampleAPIServer) restart(t *testing.T) {
+	t.Helper()
+	s.interrupt(t)
+	select {
+	case <-s.done:
+	case <-time.After(2 * time.Second):
+		s.kill()
+	}
+	s.start(t)
+}
+
+func (s *sampleAPIServer) untilReady(t *testing.T) {
+	t.Helper()
 	direct := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	t.Cleanup(direct.CloseIdleConnections)
 	eventually(t, "the sample-apiserver is ready", func() bool {

@@ -19,12 +19,12 @@ func (p *portico) status(t *testing.T, args ...string) string {
 
 // shownService is an APIService as portico status tells of it.
 type shownService struct {
-	Name, Service, Reason string
-	Available             bool
-	Requests              struct{ Total int }
-	Backends              []struct {
-		Address  string
-		Requests struct{ Total int }
+	Name, Service, Reason, Message string
+	Available                      bool
+	Requests                       struct{ Total int }
+	Endpoints                      []struct {
+		Address, State string
+		Requests       struct{ Total int }
 	}
 }
 
@@ -61,7 +61,7 @@ func TestStatusShowsTheHouseAndWhoIsDown(t *testing.T) {
 		}
 		return slices.ContainsFunc(r.APIServices, func(a shownService) bool {
 			return a.Name == wardleService && !a.Available && a.Reason == "FailedDiscoveryCheck" && a.Requests.Total > 0 &&
-				len(a.Backends) == 1 && a.Backends[0].Address == loopback(sample.port) && a.Backends[0].Requests.Total > 0
+				len(a.Endpoints) == 1 && a.Endpoints[0].Address == loopback(sample.port) && a.Endpoints[0].Requests.Total > 0
 		})
 	})
 	if !r.Server.Ready || r.Requests.Total == 0 || r.Store.Objects == 0 || len(r.Certificates) != 4 {

@@ -21,6 +21,8 @@ func main() {
 	idle := flag.Duration("idle", 10*time.Second, "how long to idle before memory is read")
 	definitions := flag.Int("definitions", 0, "how many custom resources to define, instead of measuring starts")
 	objects := flag.Int("objects", 0, "how many objects of them to make")
+	apiServices := flag.Int("apiservices", 0, "how many servers to put behind the front door, instead of measuring starts")
+	watches := flag.Int("watches", 0, "how many watches on them to open")
 	asked := flag.String("ask", "", "for its own use: the address of a server to ask until the input ends")
 	dataDir := flag.String("data-dir", "", "for its own use: the directory of that server")
 	flag.Parse()
@@ -33,6 +35,13 @@ func main() {
 	}
 	if *definitions > 0 {
 		if err := measureDefinitions(*binary, *definitions, *objects, *idle); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if *apiServices > 0 {
+		if err := measureAPIServices(*binary, *apiServices, *watches, *idle); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -45,7 +45,7 @@ func Open(url, dataDir string) (*Door, error) {
 		return nil, err
 	}
 	config := &tls.Config{RootCAs: d.roots, Certificates: []tls.Certificate{admin}}
-	d.admin = &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: patience}
+	d.admin = &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}, Timeout: patience}
 	return d, nil
 }
 
@@ -107,6 +107,39 @@ func (d *Door) WaitFor(ctx context.Context, path string) error {
 			return fmt.Errorf("waiting for %s: status %d: %s", path, code, answer)
 		}
 	}
+}
+
+// Read returns what is at path.
+func (d *Door) Read(ctx context.Context, path, accept string) ([]byte, error) {
+	body, err := d.open(ctx, d.admin, path, accept)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
+// Stream opens an answer that goes on, until ctx ends.
+func (d *Door) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	return d.open(ctx, &http.Client{Transport: d.admin.Transport}, path, "application/json")
+}
+
+func (d *Door) open(ctx context.Context, client *http.Client, path, accept string) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", accept)
+	response, err := client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return nil, fmt.Errorf("reading %s: status %d: %s", path, response.StatusCode, text)
+	}
+	return response.Body, nil
 }
 
 func (d *Door) do(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
