@@ -19,6 +19,7 @@ func TestWritesOfDefinitionsWaitForTheirTurn(t *testing.T) {
 		{http.MethodPatch, one + "?fieldManager=m", widgets(simpleVersion), apply, http.StatusOK},
 		{http.MethodPatch, one + "/status", `status: {storedVersions: [v1]}`, nil, http.StatusOK},
 		{http.MethodPut, one, "", nil, http.StatusOK},
+		{http.MethodPut, one + "/status", "", nil, http.StatusOK},
 		{http.MethodDelete, one, "", nil, http.StatusOK},
 	} {
 		r.until("controllers have no more to do", func() bool { return r.unit.WaitForTurn() == 0 })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/portico-api/portico/delegation/hookclient"
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler"
 	"github.com/portico-api/portico/handler/rest"
 )
 
@@ -88,6 +89,19 @@ func (m *maker) stored(name string) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	return o.JSON(), nil
+}
+
+// weigh is the size of what a write is about whose body has so many bytes: of the definition that it changes, if that is larger.
+func (m *maker) weigh(ctx context.Context, size int) int {
+	r, ok := handler.RequestFrom(ctx)
+	if !ok || r.Info.Name == "" {
+		return size
+	}
+	stored, err := m.stored(r.Info.Name)
+	if err != nil {
+		return size // it will be said that there is none
+	}
+	return max(size, len(stored))
 }
 
 func (m *maker) handler(res *rest.Resource) http.Handler {

@@ -69,7 +69,6 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	}
 	s := &Server{
 		GenericAPIServer: unit,
-		turns:            &turns{},
 		leadership:       cfg.Leadership,
 		synced:           make(chan struct{}),
 	}
@@ -95,6 +94,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 			Authorizer:        config.Authorizer,
 		}),
 	}
+	s.turns = &turns{weigh: m.weigh}
 	docs := newDocuments(config.OpenAPI, config.Version.GitVersion, m.stored)
 	s.discovery = newGroupVersions(config.Discovery, docs)
 	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)

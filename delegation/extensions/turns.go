@@ -1,8 +1,10 @@
 package extensions
 
 import (
-	"container/heap"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,23 +15,31 @@ import (
 )
 
 const (
-	// sizePerSecond is how many bytes less a write must have to be let past one that has waited a second longer.
-	sizePerSecond = 100_000
 	// restShare is how long nobody has a turn, of the time that turns have taken.
 	restShare = 1.0
 	// untiring is how much work is done without a rest, so that who defines a few resources does not wait.
 	untiring = 250 * time.Millisecond
+	// longestRest bounds a rest: a turn may have waited for the store and not worked.
+	longestRest = time.Second
+	// maxWaiting is how many writes wait. Each has a place among the requests that the server takes at a time.
+	maxWaiting = 100
+	// brief is how long admission may take before others have their turn.
+	brief = 10 * time.Millisecond
 )
 
 // turns has the long work on definitions done by one at a time, and by nobody now and then. To read, check and write a large definition takes
 // many milliseconds of a processor; when many come together, processors must be left to other requests.
 //
-// A small definition goes before a large one, which in return may be as much older as it is larger. So large ones, however many, cannot keep
-// small ones out, nor small ones a large one for good.
+// Controllers come first: they finish what was accepted. Of the others the smallest one is next, and every second time the one that has waited
+// longest: large ones, however many, keep a small one out for two of them at most, and no small ones keep a large one out for good.
 type turns struct {
+	// weigh returns the size of what the write of a body of so many bytes is about. Nil takes the body's.
+	weigh func(ctx context.Context, size int) int
+
 	mu      sync.Mutex
 	taken   bool // or there is a rest
-	waiting waiters
+	waiting []*turn
+	oldest  bool          // whose turn it is next, of the two kinds
 	debt    time.Duration // of rest
 	left    time.Time     // when the last turn ended
 }
@@ -37,27 +47,36 @@ type turns struct {
 // turn is one write's, which may leave it and come back.
 type turn struct {
 	all    *turns
-	due    time.Time // who has the earliest is next
+	size   int // ofController before all others
+	since  time.Time
 	begun  time.Time
-	has    bool
+	has    bool          // under the lock of all
 	called chan struct{} // closed when it is its turn
-	place  int           // in the queue, -1 outside
 }
+
+// ofController is the size of the writes of controllers.
+const ofController = -1
 
 type turnKey struct{}
 
-// givenTo has the writes of r and its subresources take turns.
+// givenTo has the writes of r and its subresources take turns, but for those of whole collections.
 func (t *turns) givenTo(r *rest.Resource) *rest.Resource {
-	r.Turn = t.do
+	write := func(ctx context.Context, size int, work func(ctx context.Context) error) error {
+		if t.weigh != nil {
+			size = t.weigh(ctx, size)
+		}
+		return t.do(ctx, size, work)
+	}
+	r.Turn = write
 	for _, sub := range r.Subresources {
-		sub.Turn = t.do
+		sub.Turn = write
 	}
 	return r
 }
 
 // do does the work of a write of so many bytes in its turn, which what is called with the work's context can leave meanwhile.
 func (t *turns) do(ctx context.Context, size int, work func(ctx context.Context) error) error {
-	own := &turn{all: t, due: time.Now().Add(time.Duration(size) * time.Second / sizePerSecond), place: -1}
+	own := &turn{all: t, size: size, since: time.Now()}
 	if err := own.enter(ctx); err != nil {
 		return err
 	}
@@ -65,30 +84,48 @@ func (t *turns) do(ctx context.Context, size int, work func(ctx context.Context)
 	return work(context.WithValue(ctx, turnKey{}, own))
 }
 
-// enter waits until it is this one's turn.
+// enter waits until it is this one's turn, if it is not already.
 func (t *turn) enter(ctx context.Context) error {
 	all := t.all
 	all.mu.Lock()
-	if !all.taken {
+	switch {
+	case t.has:
+	case !all.taken:
 		all.taken = true
 		t.begin()
+	case len(all.waiting) >= maxWaiting && t.size != ofController:
 		all.mu.Unlock()
-		return nil
+		return tooMany()
+	default:
+		t.called = make(chan struct{})
+		all.waiting = append(all.waiting, t)
+		all.mu.Unlock()
+		return t.wait(ctx)
 	}
-	t.called = make(chan struct{})
-	heap.Push(&all.waiting, t)
 	all.mu.Unlock()
+	return nil
+}
+
+func (t *turn) wait(ctx context.Context) error {
 	select {
 	case <-t.called:
 		return nil
 	case <-ctx.Done():
 	}
+	all := t.all
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if t.place < 0 { // it was called at the same time
+	if t.has { // it was called at the same time
 		return nil
 	}
-	heap.Remove(&all.waiting, t.place)
+	all.waiting = slices.DeleteFunc(all.waiting, func(w *turn) bool { return w == t })
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return tooMany()
+	}
+	return fmt.Errorf("waiting for the turn of a definition: %w", ctx.Err())
+}
+
+func tooMany() error {
 	return apierrors.NewTooManyRequests("too many definitions are being written, try again later", 1)
 }
 
@@ -119,9 +156,11 @@ func (t *turn) leave() {
 
 // rest is how long to wait after a turn that took from begun until now.
 func (t *turns) rest(begun, now time.Time) time.Duration {
+	free := time.Duration(restShare * float64(untiring))
 	t.debt = max(0, t.debt-begun.Sub(t.left)) + time.Duration(restShare*float64(now.Sub(begun)))
+	t.debt = min(t.debt, free+longestRest)
 	t.left = now
-	return t.debt - time.Duration(restShare*float64(untiring))
+	return t.debt - free
 }
 
 // next calls who is next. It is called with the lock held.
@@ -130,34 +169,30 @@ func (t *turns) next() {
 		t.taken = false
 		return
 	}
-	next := heap.Pop(&t.waiting).(*turn)
+	i := 0
+	for j, w := range t.waiting {
+		if w.isBefore(t.waiting[i], t.oldest) {
+			i = j
+		}
+	}
+	next := t.waiting[i]
+	if next.size != ofController {
+		t.oldest = !t.oldest
+	}
+	t.waiting = slices.Delete(t.waiting, i, i+1)
 	next.begin()
 	close(next.called)
 }
 
-// waiters is a heap; the next one is the first.
-type waiters []*turn
-
-func (w waiters) Len() int           { return len(w) }
-func (w waiters) Less(i, j int) bool { return w[i].due.Before(w[j].due) }
-func (w waiters) Swap(i, j int) {
-	w[i], w[j] = w[j], w[i]
-	w[i].place, w[j].place = i, j
-}
-
-func (w *waiters) Push(x any) {
-	t := x.(*turn)
-	t.place = len(*w)
-	*w = append(*w, t)
-}
-
-func (w *waiters) Pop() any {
-	last := len(*w) - 1
-	t := (*w)[last]
-	t.place = -1
-	(*w)[last] = nil
-	*w = (*w)[:last]
-	return t
+// isBefore tells whether t has its turn before other: because it is smaller, or because it has waited longer.
+func (t *turn) isBefore(other *turn, oldest bool) bool {
+	switch {
+	case t.size == ofController || other.size == ofController:
+		return other.size != ofController
+	case oldest:
+		return t.since.Before(other.since)
+	}
+	return t.size < other.size
 }
 
 // considerate leaves the turn while admission is asked, which may ask others and wait for them.
@@ -171,14 +206,22 @@ func (c considerate) Validate(ctx context.Context, r *registry.Request) error {
 	return outsideTurn(ctx, func() error { return c.Admission.Validate(ctx, r) })
 }
 
-// outsideTurn does what while others may have their turn, if ctx has one.
+// outsideTurn does what, and lets others have their turn meanwhile if that takes long and ctx has one.
 func outsideTurn(ctx context.Context, what func() error) error {
 	t, ok := ctx.Value(turnKey{}).(*turn)
-	if !ok || !t.has {
+	if !ok {
 		return what()
 	}
-	t.leave()
-	if err := what(); err != nil {
+	left := make(chan struct{})
+	long := time.AfterFunc(brief, func() {
+		t.leave()
+		close(left)
+	})
+	err := what()
+	if !long.Stop() {
+		<-left
+	}
+	if err != nil {
 		return err
 	}
 	return t.enter(ctx)

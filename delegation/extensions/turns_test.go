@@ -23,29 +23,32 @@ func works(d time.Duration) func(context.Context) error {
 }
 
 func TestOneHasItsTurnAtATime(t *testing.T) {
-	var all turns
-	var inside, most int
-	var group sync.WaitGroup
-	for i := range 50 {
-		group.Go(func() {
-			err := all.do(t.Context(), i, func(context.Context) error { // all are the race detector's to see
-				inside++
-				most = max(most, inside)
-				inside--
-				return nil
+	synctest.Test(t, func(t *testing.T) {
+		var all turns
+		inside, most := 0, 0
+		var group sync.WaitGroup
+		for i := range 50 {
+			group.Go(func() {
+				err := all.do(t.Context(), i, func(context.Context) error {
+					inside++
+					most = max(most, inside)
+					time.Sleep(time.Millisecond)
+					inside--
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
 			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	if most != 1 || all.taken || len(all.waiting) != 0 {
-		t.Errorf("%d at a time; taken: %v; %d still wait", most, all.taken, len(all.waiting))
-	}
+		}
+		group.Wait()
+		if most != 1 || all.taken || len(all.waiting) != 0 {
+			t.Errorf("%d at a time; taken: %v; %d still wait", most, all.taken, len(all.waiting))
+		}
+	})
 }
 
-func TestSmallOnesGoFirstButNotForever(t *testing.T) {
+func TestControllersThenSmallThenOldOnesHaveTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all turns
 		var order []string
@@ -57,20 +60,47 @@ func TestSmallOnesGoFirstButNotForever(t *testing.T) {
 					return nil
 				})
 			})
-			synctest.Wait() // it is in the queue
+			time.Sleep(time.Millisecond) // it is in the queue
 		}
-		group.Go(func() { _ = all.do(t.Context(), 0, works(20*time.Second)) })
-		synctest.Wait()
-		wants("large", 10*sizePerSecond)
-		wants("small", 1000)
-		time.Sleep(9 * time.Second)
-		wants("small later", 1000)
-		time.Sleep(2 * time.Second)
-		wants("small too late", 1000)
+		group.Go(func() { _ = all.do(t.Context(), 0, works(time.Second)) })
+		time.Sleep(time.Millisecond)
+		wants("large 1", 900)
+		wants("large 2", 900)
+		wants("small 1", 2)
+		wants("smaller", 1)
+		wants("small 2", 2)
+		wants("controller 1", ofController)
+		wants("controller 2", ofController)
 		group.Wait()
-		if want := []string{"small", "small later", "large", "small too late"}; !slices.Equal(order, want) {
+		if want := []string{"controller 1", "controller 2", "smaller", "large 1", "small 1", "large 2", "small 2"}; !slices.Equal(order, want) {
 			t.Errorf("got %q, want %q", order, want)
 		}
+	})
+}
+
+func TestOnlySoManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all turns
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		for range maxWaiting + 1 {
+			group.Go(func() { _ = all.do(ctx, 0, works(time.Second)) })
+		}
+		synctest.Wait()
+		if err := all.do(t.Context(), 0, works(0)); !apierrors.IsTooManyRequests(err) {
+			t.Errorf("got %v", err)
+		}
+		done := false
+		group.Go(func() {
+			_ = all.do(ctx, ofController, func(context.Context) error { done = true; return nil })
+		})
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if !done {
+			t.Error("a controller was sent away, or waits behind others")
+		}
+		cancel()
+		group.Wait()
 	})
 }
 
@@ -92,20 +122,24 @@ func TestLongWorkIsRestedFrom(t *testing.T) {
 				t.Errorf("little work waited %v", waited)
 			}
 		}
-		do(2 * time.Second)
-		if waited, want := do(0), time.Duration(2*float64(time.Second)*restShare); waited != want {
-			t.Errorf("waited %v after two seconds of work, want %v", waited, want)
+		do(600 * time.Millisecond)
+		if waited, want := do(0), time.Duration(600*float64(time.Millisecond)*restShare); waited != want {
+			t.Errorf("waited %v, want %v", waited, want)
 		}
 		for range 100 {
 			do(50 * time.Millisecond)
 		}
-		worked := untiring + 7*time.Second
+		worked := untiring + 5600*time.Millisecond
 		if took, want := time.Since(begin), time.Duration(float64(worked)*(1+restShare)); took > want || took < want-2*untiring { // what needs no rest, and the last one
 			t.Errorf("%v of work took %v, want about %v", worked, took, want)
 		}
 		time.Sleep(time.Minute)
 		if do(untiring); do(0) != 0 {
 			t.Error("a minute was not enough to rest")
+		}
+		do(time.Minute) // of waiting for the store
+		if waited := do(0); waited != longestRest {
+			t.Errorf("waited %v, want %v at most", waited, longestRest)
 		}
 	})
 }
@@ -127,8 +161,13 @@ func TestWhoEndsDoesNotWaitForItsTurn(t *testing.T) {
 		if len(all.waiting) != 0 {
 			t.Error("it still waits")
 		}
-		if err := all.do(t.Context(), 0, works(0)); err != nil || all.taken && time.Since(all.left) > time.Minute {
-			t.Errorf("got %v, taken: %v", err, all.taken)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if err := all.do(gone, 0, works(0)); !errors.Is(err, context.Canceled) || apierrors.IsTooManyRequests(err) {
+			t.Errorf("got %v for one that has gone", err)
+		}
+		if err := all.do(t.Context(), 0, works(0)); err != nil {
+			t.Errorf("got %v when the turn was over", err)
 		}
 	})
 }
@@ -139,7 +178,7 @@ type asking struct{ meanwhile func() error }
 func (a asking) Admit(context.Context, *registry.Request) error    { return a.meanwhile() }
 func (a asking) Validate(context.Context, *registry.Request) error { return a.meanwhile() }
 
-func TestOthersHaveTheirTurnWhileAdmissionIsAsked(t *testing.T) {
+func TestOthersHaveTheirTurnWhileAdmissionIsAskedForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all turns
 		others := 0
@@ -155,14 +194,61 @@ func TestOthersHaveTheirTurnWhileAdmissionIsAsked(t *testing.T) {
 		if err != nil || others != 2 || all.taken {
 			t.Errorf("got %v, %d others had their turn, taken: %v", err, others, all.taken)
 		}
+
+		between := false
+		quick := considerate{asking{func() error { time.Sleep(brief / 2); return nil }}}
+		var group sync.WaitGroup
+		err = all.do(t.Context(), 0, func(ctx context.Context) error {
+			group.Go(func() { _ = all.do(t.Context(), 0, func(context.Context) error { between = true; return nil }) })
+			if err := quick.Admit(ctx, nil); err != nil {
+				return err
+			}
+			if between {
+				t.Error("somebody else had a turn while admission was asked briefly")
+			}
+			return nil
+		})
+		group.Wait()
+		if err != nil || !between {
+			t.Errorf("got %v; the other had its turn: %v", err, between)
+		}
+
 		refusal := errors.New("no")
-		refusing := considerate{asking{func() error { return refusal }}}
+		refusing := considerate{asking{func() error { time.Sleep(2 * brief); return refusal }}}
 		err = all.do(t.Context(), 0, func(ctx context.Context) error { return refusing.Admit(ctx, nil) })
 		if !errors.Is(err, refusal) || all.taken {
 			t.Errorf("got %v, taken: %v", err, all.taken)
 		}
 		if err := refusing.Admit(t.Context(), nil); !errors.Is(err, refusal) {
 			t.Errorf("got %v outside of any turn", err)
+		}
+		// It does not come back in time.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		slow := considerate{asking{func() error {
+			group.Go(func() { _ = all.do(t.Context(), 0, works(time.Minute)) })
+			time.Sleep(2 * brief)
+			return nil
+		}}}
+		err = all.do(ctx, 0, func(ctx context.Context) error { return slow.Admit(ctx, nil) })
+		group.Wait()
+		if !apierrors.IsTooManyRequests(err) {
+			t.Errorf("got %v of one that could not come back", err)
+		}
+	})
+}
+
+func TestAPanicGivesTheTurnBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all turns
+		panicking := considerate{asking{func() error { time.Sleep(brief / 2); panic("a rule") }}}
+		func() {
+			defer func() { _ = recover() }()
+			_ = all.do(t.Context(), 0, func(ctx context.Context) error { return panicking.Admit(ctx, nil) })
+		}()
+		time.Sleep(2 * brief)
+		if err := all.do(t.Context(), 0, works(0)); err != nil || all.taken {
+			t.Errorf("got %v, taken: %v", err, all.taken)
 		}
 	})
 }

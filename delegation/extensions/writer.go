@@ -6,14 +6,14 @@ import (
 	"github.com/portico-api/portico/delegation/registry"
 )
 
-// writer is how controllers write definitions: in their turn, as everybody does.
+// writer is how controllers write definitions: in a turn of theirs, before everybody else.
 type writer struct {
 	store *registry.Store
 	turns *turns
 }
 
 func (w *writer) updateStatus(ctx context.Context, name string, change func(current *definition) error) (updated *definition, err error) {
-	err = w.turns.do(ctx, 0, func(ctx context.Context) error {
+	err = w.turns.do(ctx, ofController, func(ctx context.Context) error {
 		updated, err = registry.UpdateStatusAs(ctx, w.store, "", name, change)
 		return err
 	})
@@ -21,7 +21,7 @@ func (w *writer) updateStatus(ctx context.Context, name string, change func(curr
 }
 
 func (w *writer) update(ctx context.Context, name string, change func(current *definition) error) error {
-	return w.turns.do(ctx, 0, func(ctx context.Context) error {
+	return w.turns.do(ctx, ofController, func(ctx context.Context) error {
 		_, err := registry.UpdateAs(ctx, w.store, "", name, change)
 		return err
 	})

@@ -17,11 +17,12 @@ import (
 type door struct {
 	subresource string
 	// prepare makes obj what it may become; old is a copy that it may use up.
-	prepare  func(ctx context.Context, obj, old runtime.Object)
-	validate func(ctx context.Context, obj, old runtime.Object) field.ErrorList
-	fields   *fieldManager // nil when nobody manages fields
-	create   bool          // what is missing may be created, if the kind or the caller wants it
-	admitted bool          // admission has been asked before the object came here
+	prepare   func(ctx context.Context, obj, old runtime.Object)
+	validate  func(ctx context.Context, obj, old runtime.Object) field.ErrorList
+	fields    *fieldManager // nil when nobody manages fields
+	create    bool          // what is missing may be created, if the kind or the caller wants it
+	uncounted bool          // lets nothing through that the generation counts
+	admitted  bool          // admission has been asked before the object came here
 }
 
 func (s *Store) mainDoor() door {
@@ -61,6 +62,7 @@ func (s *Store) statusDoor() door {
 	}
 	return door{
 		subresource: "status",
+		uncounted:   true,
 		prepare:     prepare,
 		validate:    strategy.ValidateStatusUpdate,
 		fields:      s.newFieldManager("status", only("status")),

@@ -118,7 +118,7 @@ func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, ol
 	if same && !stored.Rewritten() {
 		return obj, nil
 	}
-	if s.res.Strategy.Generation && d.subresource != "status" { // which lets through nothing that counts
+	if s.res.Strategy.Generation && !d.uncounted {
 		if body, err = s.countGeneration(obj, m, stored, body); err != nil {
 			return nil, err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -13,6 +15,13 @@ import (
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
+	}
+	if deadline, ok := r.Context().Deadline(); ok && r.ContentLength != 0 {
+		// A client that stalls is not waited for any longer. Not every writer can do that: then the server's own patience ends it.
+		control := http.NewResponseController(w)
+		if control.SetReadDeadline(deadline) == nil {
+			defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+		}
 	}
 	reader := http.MaxBytesReader(w, r.Body, limit)
 	var body []byte
@@ -27,6 +36,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	switch {
 	case errors.As(err, &exceeded):
 		return nil, tooLarge(limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, apierrors.NewTimeoutError("the body of the request did not come in time", 0)
 	case err != nil:
 		return nil, apierrors.NewBadRequest("reading the body of the request: the client ended it early")
 	}

@@ -97,3 +97,6 @@ func ParseWrites(r *http.Request, query url.Values) error {
 	}
 	return nil
 }
+
+// ReadBody reads the body of a request.
+var ReadBody = readBody
