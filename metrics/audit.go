@@ -25,6 +25,9 @@ func newAudit(r prometheus.Registerer) *Audit {
 	}
 	lost := counters(r, "apiserver_audit_error_total", "[ALPHA] Audit events that were lost, by what lost them.", "plugin")
 	a.lost = newBound(strings.Clone, func(plugin string) prometheus.Counter { return lost.WithLabelValues(plugin) })
+	for _, plugin := range []string{"log", "webhook", "buffered", "truncate"} {
+		a.lost.get(plugin) // an increase from nothing is none to Prometheus
+	}
 	return a
 }
 

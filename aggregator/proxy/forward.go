@@ -83,6 +83,12 @@ func (p *passage) try(e Endpoint, try int, former Endpoint) (again bool) {
 		return false
 	}
 	e.Answered(answer.Status, time.Since(begun))
+	if try == 1 && answer.Status == http.StatusServiceUnavailable && p.safe && p.upload == nil && p.ctx.Err() == nil && p.h.cfg.Backend.MayRetry() {
+		// A server that stops says so to who comes too late. Another one may be well.
+		release(conn, forget)
+		e.Done(conn, true, false)
+		return true
+	}
 	p.dropHead() // a watch may last for days
 	result := p.relay(conn, answer, forget)
 	release(conn, forget)
