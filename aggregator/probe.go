@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,6 +28,10 @@ func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
 	if err != nil {
 		return err
 	}
+	if len(addresses) == 0 {
+		return errors.New("there is no endpoint")
+	}
+	addresses = slices.Clone(addresses)
 	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
 	addresses = addresses[:min(len(addresses), probedEndpoints)]
 

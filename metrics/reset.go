@@ -23,10 +23,10 @@ type resettable struct {
 
 // Gather implements prometheus.Gatherer.
 func (r *resettable) Gather() ([]*dto.MetricFamily, error) {
-	families, err := r.gatherer.Gather()
 	r.mu.Lock()
 	base, since := r.base, r.since // maps are replaced, never changed
 	r.mu.Unlock()
+	families, err := r.gatherer.Gather() // after that, or a reset meanwhile would make figures less than nothing
 	if base == nil {
 		return families, err
 	}

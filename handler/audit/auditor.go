@@ -78,6 +78,9 @@ func (a *Auditor) Explain(rq *handler.Request) (decision, why string) {
 	return string(wanted.Level), "it is written down at every stage"
 }
 
+// maxAddresses is how many addresses of a client are written down.
+const maxAddresses = 32
+
 // noteAddresses notes where r says that it comes from, and in the end where it does.
 func noteAddresses(record *handler.Record, r *http.Request) {
 	if len(r.Header["X-Forwarded-For"]) == 0 && len(r.Header["X-Real-Ip"]) == 0 {
@@ -86,8 +89,11 @@ func noteAddresses(record *handler.Record, r *http.Request) {
 		}
 		return
 	}
-	for _, ip := range utilnet.SourceIPs(r) {
-		record.SourceIPs = append(record.SourceIPs, ip.String())
+	all := utilnet.SourceIPs(r)
+	for i, ip := range all {
+		if i < maxAddresses-1 || i == len(all)-1 { // the last one is the peer; a client may claim as many others as it likes
+			record.SourceIPs = append(record.SourceIPs, ip.String())
+		}
 	}
 }
 

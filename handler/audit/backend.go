@@ -134,7 +134,7 @@ func (b *Backend) lost(part string, n int, err error, auditID string) {
 	if now-last < int64(time.Second) || !b.toldAt.CompareAndSwap(last, now) {
 		return
 	}
-	klog.Background().Error(err, "Audit events are lost", "backend", b.name, "part", part, "events", b.untold.Swap(0), "auditID", auditID)
+	klog.Background().Error(err, "Audit events are lost", "backend", b.name, "part", part, "events", b.untold.Swap(0), "auditID", cutText(auditID))
 }
 
 // run hands on what is kept until ctx ends and nothing is left, and closes the backend.

@@ -70,13 +70,20 @@ func (q *queue) offer(event []byte) bool {
 func (q *queue) run(ctx context.Context) {
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	// The time runs from the end on, whatever is being sent then.
+	impatient := make(chan *time.Timer, 1)
+	ending := context.AfterFunc(ctx, func() { impatient <- time.AfterFunc(patience, cancel) })
+	defer func() {
+		if !ending() {
+			(<-impatient).Stop()
+		}
+	}()
 	for ctx.Err() == nil {
 		q.handOn(sending, q.collect(ctx))
 	}
 	q.mu.Lock()
 	q.ended = true
 	q.mu.Unlock()
-	defer time.AfterFunc(patience, cancel).Stop()
 	for batch := q.rest(); len(batch) > 0; batch = q.rest() {
 		q.handOn(sending, batch)
 	}

@@ -12,20 +12,23 @@ import (
 )
 
 // readBody reads a request's body up to limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, err error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
 	if deadline, ok := r.Context().Deadline(); ok && r.ContentLength != 0 {
 		// A client that stalls is not waited for any longer. Not every writer can do that: then the server's own patience ends it.
 		control := http.NewResponseController(w)
+		// It stays for one that has not sent all, whose rest the server would like to read before it answers.
 		if control.SetReadDeadline(deadline) == nil {
-			defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+			defer func() {
+				if err == nil {
+					_ = control.SetReadDeadline(time.Time{})
+				}
+			}()
 		}
 	}
 	reader := http.MaxBytesReader(w, r.Body, limit)
-	var body []byte
-	var err error
 	if r.ContentLength > 0 {
 		body = make([]byte, r.ContentLength)
 		_, err = io.ReadFull(reader, body)

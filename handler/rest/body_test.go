@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,9 @@ func TestAClientThatStallsIsNotWaitedForBeyondTheDeadline(t *testing.T) {
 		time.Sleep(100 * time.Millisecond) // longer than the deadline, which is for the body alone
 		if err == nil && r.Context().Err() != nil {
 			t.Error("the request has ended with the deadline of its body")
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusGatewayTimeout)
 		}
 		read <- err
 	}))
@@ -49,5 +53,11 @@ func TestAClientThatStallsIsNotWaitedForBeyondTheDeadline(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("the body is waited for")
+	}
+	if err := client.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if told, err := io.ReadAll(client); err != nil || !strings.Contains(string(told), "504") {
+		t.Errorf("the client is told %q, %v", told, err)
 	}
 }
