@@ -46,7 +46,7 @@ func TestTheFaultsOfOneGroupHurtNoOther(t *testing.T) {
 		bad.become(m)
 		victims := measure(t, "the server "+m.name, 4, reading(&hurried, p.url+bad.path(), bad.everything))
 		time.Sleep(500 * time.Millisecond)
-		p.touch(t, "bad") // otherwise the next look at it may be half a minute away
+		p.touch(t, "bad")                                  // otherwise the next look at it may be half a minute away
 		time.Sleep(hurried.Timeout - 300*time.Millisecond) // who asked first has given up
 		victims.end()
 		t.Log(victims)
