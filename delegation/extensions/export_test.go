@@ -69,3 +69,6 @@ func (s *Server) WaitForTurn() int {
 	defer s.turns.mu.Unlock()
 	return len(s.turns.waiting)
 }
+
+// Weigh is the size by which a write takes its turn.
+func (s *Server) Weigh(ctx context.Context, size int) int { return s.turns.weigh(ctx, size) }

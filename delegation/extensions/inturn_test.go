@@ -3,7 +3,30 @@ package extensions_test
 import (
 	"net/http"
 	"testing"
+
+	"github.com/portico-api/portico/handler"
 )
+
+// A small patch of a large definition is much work.
+func TestAWriteIsAsLargeAsWhatItIsAbout(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	name := r.define(widgets(simpleVersion))
+	stored := len(r.get(crds + "/" + name).body)
+	for _, c := range []struct {
+		name       string
+		size, want int
+	}{
+		{name, 3, stored},
+		{name, 10 * stored, 10 * stored},
+		{"", 3, 3},
+		{"unknown.example.com", 3, 3},
+	} {
+		ctx := handler.WithRequest(t.Context(), &handler.Request{Info: handler.RequestInfo{Name: c.name}})
+		if got := r.unit.Weigh(ctx, c.size); got < c.want || got > c.want+1 { // an answer ends its line
+			t.Errorf("a body of %d about %q weighs %d, want %d", c.size, c.name, got, c.want)
+		}
+	}
+}
 
 func TestWritesOfDefinitionsWaitForTheirTurn(t *testing.T) {
 	r := newRig(t, t.TempDir())

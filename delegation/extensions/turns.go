@@ -33,7 +33,7 @@ const (
 // Controllers come first: they finish what was accepted. Of the others the smallest one is next, and every second time the one that has waited
 // longest: large ones, however many, keep a small one out for two of them at most, and no small ones keep a large one out for good.
 type turns struct {
-	// weigh returns the size of what the write of a body of so many bytes is about. Nil takes the body's.
+	// weigh returns the size of what the write of a request with a body of so many bytes is about.
 	weigh func(ctx context.Context, size int) int
 
 	mu      sync.Mutex
@@ -62,10 +62,7 @@ type turnKey struct{}
 // givenTo has the writes of r and its subresources take turns, but for those of whole collections.
 func (t *turns) givenTo(r *rest.Resource) *rest.Resource {
 	write := func(ctx context.Context, size int, work func(ctx context.Context) error) error {
-		if t.weigh != nil {
-			size = t.weigh(ctx, size)
-		}
-		return t.do(ctx, size, work)
+		return t.do(ctx, t.weigh(ctx, size), work)
 	}
 	r.Turn = write
 	for _, sub := range r.Subresources {

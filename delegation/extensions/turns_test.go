@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/rest"
 )
 
 // works is work that takes so long.
@@ -74,6 +75,31 @@ func TestControllersThenSmallThenOldOnesHaveTheirTurn(t *testing.T) {
 		group.Wait()
 		if want := []string{"controller 1", "controller 2", "smaller", "large 1", "small 1", "large 2", "small 2"}; !slices.Equal(order, want) {
 			t.Errorf("got %q, want %q", order, want)
+		}
+	})
+}
+
+func TestARequestIsWeighedForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := turns{weigh: func(_ context.Context, size int) int { return 1000 / size }}
+		resource := all.givenTo(&rest.Resource{Subresources: []*rest.Resource{{}}})
+		var order []int
+		var group sync.WaitGroup
+		group.Go(func() { _ = all.do(t.Context(), 0, works(time.Second)) })
+		time.Sleep(time.Millisecond)
+		for _, size := range []int{1, 10, 100} {
+			group.Go(func() {
+				turn := resource.Turn
+				if size == 100 {
+					turn = resource.Subresources[0].Turn
+				}
+				_ = turn(t.Context(), size, func(context.Context) error { order = append(order, size); return nil })
+			})
+			time.Sleep(time.Millisecond)
+		}
+		group.Wait()
+		if want := []int{100, 1, 10}; !slices.Equal(order, want) { // the smallest, the oldest, the last
+			t.Errorf("got %v, want %v", order, want)
 		}
 	})
 }

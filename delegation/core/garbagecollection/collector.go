@@ -134,16 +134,8 @@ func (c *Collector) followAll(ctx context.Context, changed <-chan struct{}) erro
 		if c.update(ctx, resources) {
 			c.look(c.graph.everything()) // an owner's kind may be known now
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(followPause):
-		}
 	}
 }
-
-// followPause is between two looks at what there is to follow: a thousand kinds that come one after another are few looks at all of them.
-const followPause = 100 * time.Millisecond
 
 // update follows resources and no others, and tells whether that is a change.
 func (c *Collector) update(ctx context.Context, resources []delegation.OwnedResource) bool {
