@@ -87,6 +87,7 @@ func complete(a Auditor, r *http.Request, rw *responseWriter) {
 	case late:
 		status := errTimeout.Status()
 		rq.Record.AddStatus(&status)
+		rq.Record.AddAnswer(nil) // what was on its way has not reached the client
 	case code == 0 && clientHasGone(r):
 		rq.Record.AddStatus(&metav1.Status{Status: metav1.StatusSuccess, Code: http.StatusOK, Message: "Connection closed early"})
 	case code == 0:

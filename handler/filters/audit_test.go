@@ -156,6 +156,7 @@ func TestTheAnswerOfADeadlineIsAudited(t *testing.T) {
 	url, clients := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		time.Sleep(20 * time.Millisecond) // the deadline answers meanwhile
+		handler.RecordFrom(r.Context()).AddAnswer([]byte(`{"kind":"Late"}`))
 		io.WriteString(w, "late")
 	}), audited(t, tr, everyRequest, audit.Blocking))
 	n := 0
@@ -169,6 +170,9 @@ func TestTheAnswerOfADeadlineIsAudited(t *testing.T) {
 		last := tr.eventually(t, n)[n-1]
 		if s := last.ResponseStatus; response.StatusCode != 504 || s.Code != 504 || s.Reason != metav1.StatusReasonTimeout {
 			t.Errorf("%s: the answer is %d, the event %+v", version, response.StatusCode, s)
+		}
+		if last.ResponseObject != nil {
+			t.Errorf("%s: the event has what the client has not: %s", version, last.ResponseObject.Raw)
 		}
 	}
 }
