@@ -7,22 +7,17 @@ import (
 	"sync"
 	"time"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/portico-api/portico/test/rig"
 )
 
 const (
-	groups        = 10 // that definitions belong to
-	writers       = 8
-	quietTime     = 3 * time.Second
-	schemaFields  = 150 // about 30 KB with their descriptions
-	fieldsPerPart = 10
+	groups    = 10 // that definitions belong to
+	writers   = 8
+	quietTime = 3 * time.Second
 )
 
 // measureDefinitions prints what many definitions cost, and what objects of them cost at the next start.
-func measureDefinitions(binary string, count, objects int, idle time.Duration) error {
+func measureDefinitions(binary string, count, objects int, idle time.Duration, elsewhere bool) error {
 	dir, err := os.MkdirTemp("", "portico-measure-")
 	if err != nil {
 		return err
@@ -46,7 +41,7 @@ func measureDefinitions(binary string, count, objects int, idle time.Duration) e
 	if err != nil {
 		return err
 	}
-	loud, err := others(door, func() error { return define(ctx, door, count) })
+	loud, err := others(door, func() error { return startDefiner(door, count, elsewhere) })
 	if err != nil {
 		return err
 	}
@@ -96,61 +91,11 @@ func measureDefinitions(binary string, count, objects int, idle time.Duration) e
 	return p.Stop()
 }
 
-// define has resources defined and waits until all are served.
-func define(ctx context.Context, door *rig.Door, count int) error {
-	begin := time.Now()
-	err := each(count, func(i int) error {
-		return door.Create(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", largeDefinition(i))
-	})
-	if err != nil {
-		return err
-	}
-	stored := time.Since(begin)
-	for i := range count {
-		if err := door.WaitFor(ctx, collection(i)); err != nil {
-			return err
-		}
-	}
-	fmt.Printf("%d definitions stored after %.1f s, all served after %.1f s\n", count, stored.Seconds(), time.Since(begin).Seconds())
-	return nil
-}
-
 func groupOf(i int) string { return fmt.Sprintf("g%d.example.com", i%groups) }
 func kindOf(i int) string  { return fmt.Sprintf("Kind%d", i) }
 
 func collection(i int) string { return fmt.Sprintf("/apis/%s/v1/kind%ds", groupOf(i), i) }
 func namespaced(i int) string { return fmt.Sprintf("/apis/%s/v1/namespaces/a/kind%ds", groupOf(i), i) }
-
-// largeDefinition has a schema of about 30 KB.
-func largeDefinition(i int) *apiextensionsv1.CustomResourceDefinition {
-	parts := map[string]apiextensionsv1.JSONSchemaProps{}
-	for f := range schemaFields {
-		part := fmt.Sprint("part", f/fieldsPerPart)
-		if parts[part].Properties == nil {
-			parts[part] = apiextensionsv1.JSONSchemaProps{Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{}}
-		}
-		length := int64(100)
-		parts[part].Properties[fmt.Sprint("field", f%fieldsPerPart)] = apiextensionsv1.JSONSchemaProps{
-			Type: "string", MaxLength: &length, Pattern: "^[a-z]*$",
-			Description: "What this field means is told at some length, as the schemas that generators make of Go types do, which take " +
-				"over the comments of the fields whole.",
-		}
-	}
-	name := fmt.Sprintf("kind%d", i)
-	return &apiextensionsv1.CustomResourceDefinition{
-		ObjectMeta: metav1.ObjectMeta{Name: name + "s." + groupOf(i)},
-		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
-			Group: groupOf(i), Scope: apiextensionsv1.NamespaceScoped,
-			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: name + "s", Singular: name, Kind: kindOf(i), ListKind: kindOf(i) + "List"},
-			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
-				Name: "v1", Served: true, Storage: true,
-				Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{
-					Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{"spec": {Type: "object", Properties: parts}},
-				}},
-			}},
-		},
-	}
-}
 
 // each does n things, some at a time.
 func each(n int, do func(i int) error) error {

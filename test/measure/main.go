@@ -23,31 +23,25 @@ func main() {
 	objects := flag.Int("objects", 0, "how many objects of them to make")
 	apiServices := flag.Int("apiservices", 0, "how many servers to put behind the front door, instead of measuring starts")
 	watches := flag.Int("watches", 0, "how many watches on them to open")
+	elsewhere := flag.Bool("elsewhere", false, "define at the lowest priority, as if from another machine")
+	defined := flag.String("define", "", "for its own use: the address of a server to define resources at")
 	asked := flag.String("ask", "", "for its own use: the address of a server to ask until the input ends")
 	dataDir := flag.String("data-dir", "", "for its own use: the directory of that server")
 	flag.Parse()
-	if *asked != "" {
-		if err := ask(*asked, *dataDir, os.Stdin); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case *asked != "":
+		err = ask(*asked, *dataDir, os.Stdin)
+	case *defined != "":
+		err = define(*defined, *dataDir, *definitions)
+	case *definitions > 0:
+		err = measureDefinitions(*binary, *definitions, *objects, *idle, *elsewhere)
+	case *apiServices > 0:
+		err = measureAPIServices(*binary, *apiServices, *watches, *idle)
+	default:
+		err = measure(*binary, *runs, *idle)
 	}
-	if *definitions > 0 {
-		if err := measureDefinitions(*binary, *definitions, *objects, *idle); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	if *apiServices > 0 {
-		if err := measureAPIServices(*binary, *apiServices, *watches, *idle); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	if err := measure(*binary, *runs, *idle); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
