@@ -298,6 +298,40 @@ func TestABufferLosesWhatIsTooMuchAndNoRequestWaits(t *testing.T) {
 	}
 }
 
+func TestABufferLosesWhatIsTooLargeInAllUntilThereIsRoomAgain(t *testing.T) {
+	defer leaks(t)()
+	m, out := metrics.New(), &gate{open: make(chan struct{})}
+	a, end := running(t, m.Audit, audit.NewStream(out, audit.JSON, audit.Config{Mode: audit.Batch, Batching: audit.Batching{BufferSize: 100, BufferBytes: 128 << 10, MaxSize: 1}, Metrics: m.Audit}))
+	body := []byte(`"` + strings.Repeat("x", 10<<10) + `"`)
+	large := func(id int) {
+		r, rq := asked(t, nil, "POST", "/api/v1/namespaces/ns/secrets")
+		rq.AuditID = fmt.Sprint(id)
+		rq.Record = a.Begin(r, rq)
+		rq.Record.AddRequest(body)
+		if !a.Write(rq, auditapi.StageRequestReceived) {
+			t.Error("a request may not go on")
+		}
+	}
+	for i := range 15 { // of 10 KB each
+		large(i)
+	}
+	gone := lost(t, m, "buffered")
+	if gone != 3 {
+		t.Errorf("%v events are counted as lost, want 3", gone)
+	}
+	close(out.open)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		before := lost(t, m, "buffered")
+		if large(15); lost(t, m, "buffered") == before {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("there is no room when everything has been handed on")
+		}
+	}
+	end()
+}
+
 func TestABatchWaitsForMoreButNotForEver(t *testing.T) {
 	defer leaks(t)()
 	var sizes []int

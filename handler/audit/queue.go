@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,6 +20,9 @@ var (
 type Batching struct {
 	// BufferSize is how many events are kept at most: what comes when there are so many is lost.
 	BufferSize int
+	// BufferBytes is how long they may be together, with those that are being handed on: a destination that hangs while clients send large
+	// bodies must not take all memory. 0 means 128 MB.
+	BufferBytes int64
 	// MaxSize is how many are handed on together, and MaxWait for how long they are collected.
 	MaxSize int
 	MaxWait time.Duration
@@ -27,6 +31,9 @@ type Batching struct {
 	Burst int
 }
 
+// bufferBytes is enough for the events of ten thousand usual requests four times over.
+const bufferBytes = 128 << 20
+
 // patience is how long what is left at the end may take to be handed on.
 const patience = 30 * time.Second
 
@@ -34,6 +41,7 @@ const patience = 30 * time.Second
 type queue struct {
 	Batching
 	events  chan []byte
+	held    atomic.Int64  // bytes of what is in events or under way
 	limiter *rate.Limiter // nil for no limit
 	send    func(ctx context.Context, events [][]byte)
 	busy    chan struct{} // as many as batches may be under way
@@ -45,6 +53,9 @@ type queue struct {
 
 func newQueue(b Batching, parallel int, send func(context.Context, [][]byte)) *queue {
 	q := &queue{Batching: b, events: make(chan []byte, b.BufferSize), send: send, busy: make(chan struct{}, parallel)}
+	if b.BufferBytes == 0 {
+		q.BufferBytes = bufferBytes
+	}
 	if b.QPS > 0 {
 		q.limiter = rate.NewLimiter(rate.Limit(b.QPS), b.Burst)
 	}
@@ -58,10 +69,15 @@ func (q *queue) offer(event []byte) bool {
 	if q.ended {
 		return false
 	}
+	if q.held.Add(int64(len(event))) > q.BufferBytes {
+		q.held.Add(-int64(len(event)))
+		return false
+	}
 	select {
 	case q.events <- bytes.Clone(event):
 		return true
 	default:
+		q.held.Add(-int64(len(event)))
 		return false
 	}
 }
@@ -141,5 +157,8 @@ func (q *queue) handOn(ctx context.Context, batch [][]byte) {
 	q.sending.Go(func() {
 		defer func() { <-q.busy }()
 		q.send(ctx, batch)
+		for _, event := range batch {
+			q.held.Add(-int64(len(event)))
+		}
 	})
 }
