@@ -21,39 +21,54 @@ type CustomGroupVersions interface {
 	Synced() <-chan struct{}
 }
 
-// customRegistration keeps an APIService for each group-version of custom resources, as long as there are any (contract 5.3). One
-// that a user has made stays, and its server answers.
+// customRegistration keeps an APIService for each group-version of custom resources, as long as there are any (contract 5.3): it comes back when it is
+// deleted, and stays as it is when it is edited. One that a user has made stays, and its server answers.
 type customRegistration struct {
-	auto  *autoRegistration
-	store *registry.Store
-	from  CustomGroupVersions
+	auto    *autoRegistration
+	store   *registry.Store
+	from    CustomGroupVersions
+	changed chan struct{}
+}
+
+func newCustomRegistration(auto *autoRegistration, store *registry.Store, from CustomGroupVersions) *customRegistration {
+	return &customRegistration{auto: auto, store: store, from: from, changed: make(chan struct{}, 1)}
+}
+
+// wake has what there is looked at soon.
+func (c *customRegistration) wake() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// noticed is told of each change of an APIService. What custom resources have to do with are those that went and those that are not what they were.
+func (c *customRegistration) noticed(ev registry.Change) {
+	s := ev.Object.(*apiregistrationv1.APIService)
+	kept := s.Labels[automanagedLabel] == automanagedAlways
+	if ev.Deleted || kept && !sameSpec(&s.Spec, &customAPIService(groupVersionOf(s)).Spec) {
+		c.wake()
+	}
 }
 
 // run follows what there is until ctx ends. Changes that come together, as when many resources are defined, are settled together.
 func (c *customRegistration) run(ctx context.Context) error {
-	changed := make(chan struct{}, 1)
-	wake := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-c.from.Synced(): // else those that are not known yet would be taken away
 	}
-	defer c.from.OnChange(wake)()
-	wake()
+	defer c.from.OnChange(c.wake)()
+	c.wake()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-changed:
+		case <-c.changed:
 		}
 		if err := c.reconcile(ctx); err != nil && ctx.Err() == nil {
 			klog.FromContext(ctx).Error(err, "Custom resources are not all registered yet")
-			time.AfterFunc(registrationRetry, wake)
+			time.AfterFunc(registrationRetry, c.wake)
 		}
 	}
 }

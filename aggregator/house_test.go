@@ -36,6 +36,7 @@ type house struct {
 	t        *testing.T
 	url      string
 	services *services
+	customs  *customs
 	metrics  *metrics.Metrics
 	server   *aggregator.Server
 	stop     func()
@@ -81,11 +82,12 @@ func newHouse(t *testing.T, dir string) *house {
 
 	middle.Handler.NonGoRestfulMux.Handle("/openapi/v2", generic.OpenAPI.V2Handler())
 
-	h := &house{t: t, services: newServices(), metrics: m}
+	h := &house{t: t, services: newServices(), customs: newCustoms(), metrics: m}
 	h.server, err = aggregator.New(t.Context(), aggregator.Config{
 		Registry:          registry.Config{Store: store, Scheme: scheme},
 		Services:          h.services,
 		SubscribeServices: h.services.subscribe,
+		CustomResources:   h.customs,
 		Metrics:           m.Aggregator,
 		BackendMetrics:    m.Backend,
 
@@ -146,7 +148,7 @@ func (h *house) do(method, path, body string, headers ...string) answer {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()

@@ -40,6 +40,7 @@ type router struct {
 	groups       http.Handler // the documents of single groups
 	availability *availability
 	catalogs     *catalogs
+	noticed      func(registry.Change) // is told of each change, too
 
 	changed   chan struct{}
 	initiated chan struct{} // closed with the first full pass: a path without a route is unknown then
@@ -98,6 +99,7 @@ func (c *router) enqueue(ev registry.Change) {
 	}
 	c.mu.Unlock()
 	c.signal()
+	c.noticed(ev)
 }
 
 func (c *router) enqueueSynced() {

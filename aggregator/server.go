@@ -26,6 +26,7 @@ type Server struct {
 	groups       *groupDocuments
 	openAPI      *openAPI
 	registration *autoRegistration
+	custom       *customRegistration // nil when there are no custom resources
 }
 
 // New returns the front unit, in front of delegate. generic is shared with the other units and is
@@ -56,6 +57,10 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	s.router.catalogs.described = generic.OpenAPI.Follow(s.router.catalogs.openAPIDocuments)
 	s.openAPI = &openAPI{local: delegate.UnprotectedHandler(), catalogs: s.router.catalogs}
 	s.registration = &autoRegistration{store: store, paths: delegate.Contributions().ListedPaths}
+	if cfg.CustomResources != nil {
+		s.custom = newCustomRegistration(s.registration, store, cfg.CustomResources)
+		s.router.noticed = s.custom.noticed
+	}
 	if err := s.install(); err != nil {
 		return nil, fmt.Errorf("creating the aggregator: %w", err)
 	}
@@ -102,6 +107,7 @@ func (s *Server) newRouter(generic *delegation.Config, next http.Handler) *route
 			now:      s.cfg.Now,
 			loops:    newLoops[string](),
 		},
+		noticed:   func(registry.Change) {},
 		changed:   make(chan struct{}, 1),
 		initiated: make(chan struct{}),
 		pending:   map[string]*apiregistrationv1.APIService{},
@@ -151,7 +157,7 @@ func (s *Server) installHooks() error {
 	if err := s.AddPostStartHook("kube-apiserver-autoregistration", s.registration.run); err != nil {
 		return err
 	}
-	if s.cfg.CustomResources != nil {
+	if s.custom != nil {
 		if err := s.AddController("custom-resource-registration-controller", s.registerCustomResources); err != nil {
 			return err
 		}
@@ -178,11 +184,10 @@ func (s *Server) route(ctx context.Context, started func()) error {
 // registerCustomResources keeps their APIServices, in the replica that leads.
 func (s *Server) registerCustomResources(ctx context.Context, started func()) error {
 	started()
-	custom := &customRegistration{auto: s.registration, store: s.store, from: s.cfg.CustomResources}
 	if s.cfg.Leadership == nil {
-		return custom.run(ctx)
+		return s.custom.run(ctx)
 	}
-	return s.cfg.Leadership.While(ctx, custom.run)
+	return s.cfg.Leadership.While(ctx, s.custom.run)
 }
 
 // waitDiscovered keeps the server from being ready until it has asked each remote server once: the
