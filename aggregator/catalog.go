@@ -34,6 +34,7 @@ type catalogs struct {
 	// reachable tells who waits to empty a namespace that a server can be asked again, or need not be.
 	reachable *delegation.Listeners
 	described func() // tells that OpenAPI documents have changed
+	importer  openapi.Importer
 
 	mu      sync.Mutex
 	servers map[destination]*catalog

@@ -43,7 +43,7 @@ func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog) error {
 		text, err := fetchDocument(ctx, remote, openAPIPrefix+openAPIKey(w.gv))
 		if err == nil {
 			var kept *openapi.Foreign
-			if kept, err = openapi.NewForeign(openAPIKey(w.gv), w.hash, text); err == nil {
+			if kept, err = cs.importer.Import(openAPIKey(w.gv), w.hash, text); err == nil {
 				cs.keepDocument(c, w.gv, kept)
 			}
 		}
@@ -115,7 +115,7 @@ func (cs *catalogs) refreshOlderOpenAPI(ctx context.Context, c *catalog, remote 
 	if err != nil {
 		return err
 	}
-	all, err := openapi.ForeignFromV2(text, paths)
+	all, err := cs.importer.ImportV2(text, paths)
 	if err != nil {
 		return fmt.Errorf("reading OpenAPI from %s: %w", remote.reference, err)
 	}
