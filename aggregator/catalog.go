@@ -107,7 +107,7 @@ func (cs *catalogs) add(ctx context.Context, rt *route, remote *remote) {
 		cs.loops.kick(remote.destination)
 		return
 	}
-	cs.loops.start(ctx, remote.destination, func(ctx context.Context, kick <-chan struct{}) { cs.keep(ctx, c, kick) })
+	cs.loops.start(ctx, remote.destination, &keeper{catalogs: cs, catalog: c})
 }
 
 // remove ends the report of the group-version of rt.
@@ -134,7 +134,6 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 	}
 	if last {
 		cs.loops.stop(remote.destination) // takes the lock to finish what it was about
-		c.once.Do(func() { close(c.visited) })
 	}
 	cs.reachable.Notify()
 }
@@ -173,33 +172,39 @@ func (cs *catalogs) waitVisited(ctx context.Context) error {
 	return nil
 }
 
-// keep refreshes c until ctx ends.
-func (cs *catalogs) keep(ctx context.Context, c *catalog, kick <-chan struct{}) {
-	logger := klog.FromContext(ctx)
-	retry := firstRefreshRetry
-	for {
-		err := cs.refreshDiscovery(ctx, c)
-		c.once.Do(func() { close(c.visited) })
-		err = errors.Join(err, cs.refreshOpenAPI(ctx, c))
-		if ctx.Err() != nil {
-			return
-		}
-		wait := refreshInterval
-		if err == nil {
-			retry = firstRefreshRetry
-		} else {
-			logger.V(2).Info("A remote server does not tell what it serves", "err", err)
-			wait, retry = retry, min(2*retry, refreshInterval)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-kick:
-			retry = firstRefreshRetry
-		case <-time.After(spread(wait)):
-		}
-	}
+// keeper asks the server of one catalog again and again.
+type keeper struct {
+	catalogs *catalogs
+	catalog  *catalog
+	retry    time.Duration // how long the next failure is waited after; 0 is firstRefreshRetry
 }
+
+// look implements task.
+func (k *keeper) look(ctx context.Context, kicked bool) (next time.Duration) {
+	if kicked {
+		k.retry = 0
+	}
+	err := k.catalogs.refreshDiscovery(ctx, k.catalog)
+	k.catalog.visit()
+	err = errors.Join(err, k.catalogs.refreshOpenAPI(ctx, k.catalog))
+	switch {
+	case ctx.Err() != nil:
+		return 0
+	case err == nil:
+		k.retry = 0
+		return spread(refreshInterval)
+	}
+	klog.FromContext(ctx).V(2).Info("A remote server does not tell what it serves", "err", err)
+	wait := max(k.retry, firstRefreshRetry)
+	k.retry = min(2*wait, refreshInterval)
+	return spread(wait)
+}
+
+// over implements task.
+func (k *keeper) over() { k.catalog.visit() }
+
+// visit tells who waits that the server has been asked, or will not be.
+func (c *catalog) visit() { c.once.Do(func() { close(c.visited) }) }
 
 func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
 	leave, err := c.discoveryTurn.take(ctx, discoveryTimeout)
