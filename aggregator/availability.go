@@ -72,6 +72,9 @@ func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
 	if was := rt.available.Swap(v.available()); v.available() && !was {
 		a.catalogs.reachable.Notify()
 	}
+	if !v.available() {
+		rt.doubt()
+	}
 	former := rt.verdict.Swap(&v)
 	if former == nil || former.status != v.status || former.reason != v.reason {
 		a.metrics.SetUnavailable(rt.name, v.reason, !v.available())
@@ -80,7 +83,7 @@ func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
 		return nil
 	}
 	if remote := rt.remote.Load(); remote != nil && v.available() {
-		a.catalogs.catchUp(ctx, remote.destination)
+		a.catalogs.catchUp(ctx, remote.destination, *rt.doubted.Load())
 	} else if remote != nil {
 		a.catalogs.refresh(remote.destination)
 	}

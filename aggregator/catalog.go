@@ -48,10 +48,12 @@ type catalog struct {
 	discoveryTurn turn
 	discovery     groupVersions
 	discoveryETag string
-	fresh         bool // discovery is of the last time that it was asked
+	discovered    time.Time // when what was answered last was asked
+	fresh         bool      // discovery is of the last time that it was asked
 	openAPITurn   turn
 	openAPI       *openAPIRoot
 	openAPIETag   string
+	described     time.Time                                // as discovered
 	documents     map[schema.GroupVersion]*openapi.Foreign // as they were last
 	visited       chan struct{}                            // closed when it has been asked once, whatever came of it
 	once          sync.Once
@@ -102,6 +104,7 @@ func (cs *catalogs) add(ctx context.Context, rt *route, remote *remote) {
 	c.members[rt.gv] = m
 	c.discoveryETag = "" // an old server is asked for each group-version, also for this one
 	cs.members[rt.gv] = m
+	rt.doubt() // here, so that what is asked after it is asked for this group-version, too
 	cs.report(rt.gv, m, c.discovery != nil)
 	if ok {
 		cs.loops.kick(remote.destination)
@@ -141,9 +144,9 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 // refresh has the server asked soon.
 func (cs *catalogs) refresh(d destination) { cs.loops.kick(d) }
 
-// catchUp asks the server at once, and returns when it has answered or has taken too long. What goes
-// wrong shows in the documents, and is tried again by keep.
-func (cs *catalogs) catchUp(ctx context.Context, d destination) {
+// catchUp returns when the server has answered what was asked after since, or has taken too long. What goes
+// wrong shows in the documents, and is tried again by its keeper.
+func (cs *catalogs) catchUp(ctx context.Context, d destination, since time.Time) {
 	cs.mu.Lock()
 	c, ok := cs.servers[d]
 	cs.mu.Unlock()
@@ -152,7 +155,7 @@ func (cs *catalogs) catchUp(ctx context.Context, d destination) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
-	if err := errors.Join(cs.refreshDiscovery(ctx, c), cs.refreshOpenAPI(ctx, c)); err != nil {
+	if err := errors.Join(cs.refreshDiscovery(ctx, c, since), cs.refreshOpenAPI(ctx, c, since)); err != nil {
 		klog.FromContext(ctx).V(2).Info("An available server does not tell what it serves", "service", d.reference, "err", err)
 	}
 }
@@ -184,9 +187,10 @@ func (k *keeper) look(ctx context.Context, kicked bool) (next time.Duration) {
 	if kicked {
 		k.retry = 0
 	}
-	err := k.catalogs.refreshDiscovery(ctx, k.catalog)
+	since := time.Now()
+	err := k.catalogs.refreshDiscovery(ctx, k.catalog, since)
 	k.catalog.visit()
-	err = errors.Join(err, k.catalogs.refreshOpenAPI(ctx, k.catalog))
+	err = errors.Join(err, k.catalogs.refreshOpenAPI(ctx, k.catalog, since))
 	switch {
 	case ctx.Err() != nil:
 		return 0
@@ -206,26 +210,31 @@ func (k *keeper) over() { k.catalog.visit() }
 // visit tells who waits that the server has been asked, or will not be.
 func (c *catalog) visit() { c.once.Do(func() { close(c.visited) }) }
 
-func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
+// refreshDiscovery asks the server of c what it serves, unless it has answered what was asked after since: who waits for a turn and who has it
+// often want to know the same.
+func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog, since time.Time) error {
 	leave, err := c.discoveryTurn.take(ctx, discoveryTimeout)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	remote, wanted, etag := cs.discoveryQuestion(c)
-	if remote == nil {
+	q, needed := cs.discoveryQuestion(c, since)
+	if !needed {
 		return nil
 	}
-	found, newETag, err := fetchDiscovery(ctx, remote, wanted, etag)
+	found, newETag, err := fetchDiscovery(ctx, q.remote, q.wanted, q.etag)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	fresh := err == nil || errors.Is(err, errNotModified)
 	cs.mu.Lock()
+	news := fresh && !c.fresh || err == nil && !reflect.DeepEqual(found, c.discovery)
 	if err == nil {
 		c.discovery, c.discoveryETag = found, newETag
 	}
-	news := fresh && !c.fresh || err == nil // what it serves may be other resources now
+	if fresh {
+		c.discovered = q.asked
+	}
 	c.fresh = fresh
 	for gv, m := range c.members {
 		cs.report(gv, m, fresh)
@@ -240,10 +249,19 @@ func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
 	return err
 }
 
-func (cs *catalogs) discoveryQuestion(c *catalog) (rm *remote, wanted []schema.GroupVersion, etag string) {
+type discoveryQuestion struct {
+	remote *remote
+	wanted []schema.GroupVersion
+	etag   string
+	asked  time.Time
+}
+
+// discoveryQuestion is what to ask the server of c. It is not needed when that has told, or there is none.
+func (cs *catalogs) discoveryQuestion(c *catalog, since time.Time) (q discoveryQuestion, needed bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return c.anyRemote(), slices.Collect(maps.Keys(c.members)), c.discoveryETag
+	q = discoveryQuestion{c.anyRemote(), slices.Collect(maps.Keys(c.members)), c.discoveryETag, time.Now()}
+	return q, q.remote != nil && !(c.fresh && c.discovered.After(since))
 }
 
 // anyRemote is the way to the server of c: any of its members leads there.

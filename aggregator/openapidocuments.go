@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -12,19 +13,29 @@ import (
 )
 
 // refreshOpenAPI asks the server of c which documents it has, and for those that are others than before. They are kept: who explains
-// a resource need not wait for its server, nor find it alive.
-func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog) error {
+// a resource need not wait for its server, nor find it alive. What was asked after since is not asked again.
+func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog, since time.Time) error {
 	leave, err := c.openAPITurn.take(ctx, openAPITimeout)
 	if err != nil {
 		return err
 	}
 	defer leave()
 	cs.mu.Lock()
-	remote, etag := c.anyRemote(), c.openAPIETag
+	remote, etag, asked, known := c.anyRemote(), c.openAPIETag, time.Now(), c.described.After(since)
 	cs.mu.Unlock()
-	if remote == nil {
+	if remote == nil || known {
 		return nil
 	}
+	if err := cs.askOpenAPI(ctx, c, remote, etag); err != nil {
+		return err
+	}
+	cs.mu.Lock()
+	c.described = asked
+	cs.mu.Unlock()
+	return nil
+}
+
+func (cs *catalogs) askOpenAPI(ctx context.Context, c *catalog, remote *remote, etag string) error {
 	ctx, cancel := context.WithTimeout(ctx, openAPITimeout)
 	defer cancel()
 	root, newETag, err := fetchOpenAPIRoot(ctx, remote, etag)
