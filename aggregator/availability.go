@@ -48,7 +48,7 @@ func (a *availability) watch(ctx context.Context, rt *route) {
 		failing: &a.failing,
 	}
 	rt.verdict.Store(nil)
-	a.loops.start(ctx, rt.name, m.run)
+	a.loops.start(ctx, rt.name, m)
 }
 
 // recheck has the APIService of rt checked soon. That of a local one has ended and begins anew.
@@ -72,6 +72,9 @@ func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
 	if was := rt.available.Swap(v.available()); v.available() && !was {
 		a.catalogs.reachable.Notify()
 	}
+	if !v.available() {
+		rt.doubt()
+	}
 	former := rt.verdict.Swap(&v)
 	if former == nil || former.status != v.status || former.reason != v.reason {
 		a.metrics.SetUnavailable(rt.name, v.reason, !v.available())
@@ -80,7 +83,7 @@ func (a *availability) apply(ctx context.Context, rt *route, v verdict) error {
 		return nil
 	}
 	if remote := rt.remote.Load(); remote != nil && v.available() {
-		a.catalogs.catchUp(ctx, remote.destination)
+		a.catalogs.catchUp(ctx, remote.destination, *rt.doubted.Load())
 	} else if remote != nil {
 		a.catalogs.refresh(remote.destination)
 	}
@@ -107,42 +110,38 @@ type monitor struct {
 
 	failing *atomic.Int64 // how many monitors look at a server that fails
 	fails   bool          // this one does
+	retry   time.Duration // how long the next failure is waited after; 0 is firstRetry
 }
 
-func (m *monitor) run(ctx context.Context, kick <-chan struct{}) {
-	logger := klog.FromContext(ctx)
-	defer m.count(false)
-	retry := firstRetry
-	for {
-		v := m.check(ctx)
-		if ctx.Err() != nil {
-			return // what a cancelled check found says nothing about the server
-		}
-		err := m.apply(ctx, v)
-		if err != nil && ctx.Err() == nil {
-			logger.Error(err, "Availability is not written")
-		}
-		if err == nil && v.reason == reasonLocal {
-			return // it is for good
-		}
-
-		m.count(err != nil || v.reason == reasonFailedDiscoveryCheck)
-		wait := recheckInterval
-		if m.fails {
-			wait, retry = retry, min(2*retry, m.longest())
-		} else {
-			retry = firstRetry
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-kick:
-			// Services and endpoints changed, or the APIService: an old failure says little now.
-			retry = firstRetry
-		case <-time.After(spread(wait)):
-		}
+// look implements task.
+func (m *monitor) look(ctx context.Context, kicked bool) (next time.Duration) {
+	if kicked {
+		m.retry = 0 // services and endpoints changed, or the APIService: an old failure says little now
 	}
+	v := m.check(ctx)
+	if ctx.Err() != nil {
+		return 0 // what a cancelled check found says nothing about the server
+	}
+	err := m.apply(ctx, v)
+	if err != nil && ctx.Err() == nil {
+		klog.FromContext(ctx).Error(err, "Availability is not written")
+	}
+	if err == nil && v.reason == reasonLocal {
+		return 0 // it is for good
+	}
+
+	m.count(err != nil || v.reason == reasonFailedDiscoveryCheck)
+	if !m.fails {
+		m.retry = 0
+		return spread(recheckInterval)
+	}
+	wait := max(m.retry, firstRetry)
+	m.retry = min(2*wait, m.longest())
+	return spread(wait)
 }
+
+// over implements task.
+func (m *monitor) over() { m.count(false) }
 
 // count keeps the number of those that fail.
 func (m *monitor) count(fails bool) {

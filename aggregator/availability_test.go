@@ -194,3 +194,36 @@ func TestUnavailableMetricComesAndGoes(t *testing.T) {
 	h.delete(wardle)
 	h.eventually("the gauge to go", func() bool { return !strings.Contains(h.get("/metrics").body, wardle) })
 }
+
+// Thousands of servers are looked at all the time: one that is well costs a connection for that, however many endpoints it has.
+func TestAServerAtRestHasFewConnections(t *testing.T) {
+	h := newHouse(t, "")
+	var servers []*extension
+	var addresses []string
+	for range 9 {
+		e := newWardle(t, true)
+		servers, addresses = append(servers, e), append(addresses, e.address)
+	}
+	connections := func() int {
+		all := map[string]bool{}
+		for _, e := range servers {
+			for _, path := range []string{"/apis", "/openapi/v3", "/apis/wardle.example.com/v1alpha1"} {
+				for _, r := range e.requests(path) {
+					all[r.RemoteAddr] = true
+				}
+			}
+		}
+		return len(all)
+	}
+	h.services.serve(t, "api", addresses...)
+	h.create(remoteAPIService("wardle.example.com", "v1alpha1", "api"))
+	h.eventually("Passed", func() bool { return h.condition(wardle).Reason == "Passed" })
+	for range 20 {
+		h.certificateChanged() // looks again
+		time.Sleep(10 * time.Millisecond)
+	}
+	// Some, because it is looked at and asked what it serves at the same time, here as often as never else.
+	if n := connections(); n > 4 {
+		t.Errorf("%d connections to %d endpoints for 20 looks, want a few", n, len(servers))
+	}
+}

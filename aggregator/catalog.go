@@ -34,6 +34,7 @@ type catalogs struct {
 	// reachable tells who waits to empty a namespace that a server can be asked again, or need not be.
 	reachable *delegation.Listeners
 	described func() // tells that OpenAPI documents have changed
+	importer  openapi.Importer
 
 	mu      sync.Mutex
 	servers map[destination]*catalog
@@ -47,10 +48,12 @@ type catalog struct {
 	discoveryTurn turn
 	discovery     groupVersions
 	discoveryETag string
-	fresh         bool // discovery is of the last time that it was asked
+	discovered    time.Time // when what was answered last was asked
+	fresh         bool      // discovery is of the last time that it was asked
 	openAPITurn   turn
 	openAPI       *openAPIRoot
 	openAPIETag   string
+	described     time.Time                                // as discovered
 	documents     map[schema.GroupVersion]*openapi.Foreign // as they were last
 	visited       chan struct{}                            // closed when it has been asked once, whatever came of it
 	once          sync.Once
@@ -101,12 +104,13 @@ func (cs *catalogs) add(ctx context.Context, rt *route, remote *remote) {
 	c.members[rt.gv] = m
 	c.discoveryETag = "" // an old server is asked for each group-version, also for this one
 	cs.members[rt.gv] = m
+	rt.doubt() // here, so that what is asked after it is asked for this group-version, too
 	cs.report(rt.gv, m, c.discovery != nil)
 	if ok {
 		cs.loops.kick(remote.destination)
 		return
 	}
-	cs.loops.start(ctx, remote.destination, func(ctx context.Context, kick <-chan struct{}) { cs.keep(ctx, c, kick) })
+	cs.loops.start(ctx, remote.destination, &keeper{catalogs: cs, catalog: c})
 }
 
 // remove ends the report of the group-version of rt.
@@ -133,7 +137,6 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 	}
 	if last {
 		cs.loops.stop(remote.destination) // takes the lock to finish what it was about
-		c.once.Do(func() { close(c.visited) })
 	}
 	cs.reachable.Notify()
 }
@@ -141,9 +144,9 @@ func (cs *catalogs) remove(rt *route, remote *remote) {
 // refresh has the server asked soon.
 func (cs *catalogs) refresh(d destination) { cs.loops.kick(d) }
 
-// catchUp asks the server at once, and returns when it has answered or has taken too long. What goes
-// wrong shows in the documents, and is tried again by keep.
-func (cs *catalogs) catchUp(ctx context.Context, d destination) {
+// catchUp returns when the server has answered what was asked after since, or has taken too long. What goes
+// wrong shows in the documents, and is tried again by its keeper.
+func (cs *catalogs) catchUp(ctx context.Context, d destination, since time.Time) {
 	cs.mu.Lock()
 	c, ok := cs.servers[d]
 	cs.mu.Unlock()
@@ -152,7 +155,7 @@ func (cs *catalogs) catchUp(ctx context.Context, d destination) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
-	if err := errors.Join(cs.refreshDiscovery(ctx, c), cs.refreshOpenAPI(ctx, c)); err != nil {
+	if err := errors.Join(cs.refreshDiscovery(ctx, c, since), cs.refreshOpenAPI(ctx, c, since)); err != nil {
 		klog.FromContext(ctx).V(2).Info("An available server does not tell what it serves", "service", d.reference, "err", err)
 	}
 }
@@ -172,54 +175,66 @@ func (cs *catalogs) waitVisited(ctx context.Context) error {
 	return nil
 }
 
-// keep refreshes c until ctx ends.
-func (cs *catalogs) keep(ctx context.Context, c *catalog, kick <-chan struct{}) {
-	logger := klog.FromContext(ctx)
-	retry := firstRefreshRetry
-	for {
-		err := cs.refreshDiscovery(ctx, c)
-		c.once.Do(func() { close(c.visited) })
-		err = errors.Join(err, cs.refreshOpenAPI(ctx, c))
-		if ctx.Err() != nil {
-			return
-		}
-		wait := refreshInterval
-		if err == nil {
-			retry = firstRefreshRetry
-		} else {
-			logger.V(2).Info("A remote server does not tell what it serves", "err", err)
-			wait, retry = retry, min(2*retry, refreshInterval)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-kick:
-			retry = firstRefreshRetry
-		case <-time.After(spread(wait)):
-		}
-	}
+// keeper asks the server of one catalog again and again.
+type keeper struct {
+	catalogs *catalogs
+	catalog  *catalog
+	retry    time.Duration // how long the next failure is waited after; 0 is firstRefreshRetry
 }
 
-func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
+// look implements task.
+func (k *keeper) look(ctx context.Context, kicked bool) (next time.Duration) {
+	if kicked {
+		k.retry = 0
+	}
+	since := time.Now()
+	err := k.catalogs.refreshDiscovery(ctx, k.catalog, since)
+	k.catalog.visit()
+	err = errors.Join(err, k.catalogs.refreshOpenAPI(ctx, k.catalog, since))
+	switch {
+	case ctx.Err() != nil:
+		return 0
+	case err == nil:
+		k.retry = 0
+		return spread(refreshInterval)
+	}
+	klog.FromContext(ctx).V(2).Info("A remote server does not tell what it serves", "err", err)
+	wait := max(k.retry, firstRefreshRetry)
+	k.retry = min(2*wait, refreshInterval)
+	return spread(wait)
+}
+
+// over implements task.
+func (k *keeper) over() { k.catalog.visit() }
+
+// visit tells who waits that the server has been asked, or will not be.
+func (c *catalog) visit() { c.once.Do(func() { close(c.visited) }) }
+
+// refreshDiscovery asks the server of c what it serves, unless it has answered what was asked after since: who waits for a turn and who has it
+// often want to know the same.
+func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog, since time.Time) error {
 	leave, err := c.discoveryTurn.take(ctx, discoveryTimeout)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	remote, wanted, etag := cs.discoveryQuestion(c)
-	if remote == nil {
+	q, needed := cs.discoveryQuestion(c, since)
+	if !needed {
 		return nil
 	}
-	found, newETag, err := fetchDiscovery(ctx, remote, wanted, etag)
+	found, newETag, err := fetchDiscovery(ctx, q.remote, q.wanted, q.etag)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	fresh := err == nil || errors.Is(err, errNotModified)
 	cs.mu.Lock()
+	news := fresh && !c.fresh || err == nil && !reflect.DeepEqual(found, c.discovery)
 	if err == nil {
 		c.discovery, c.discoveryETag = found, newETag
 	}
-	news := fresh && !c.fresh || err == nil // what it serves may be other resources now
+	if fresh {
+		c.discovered = q.asked
+	}
 	c.fresh = fresh
 	for gv, m := range c.members {
 		cs.report(gv, m, fresh)
@@ -234,10 +249,19 @@ func (cs *catalogs) refreshDiscovery(ctx context.Context, c *catalog) error {
 	return err
 }
 
-func (cs *catalogs) discoveryQuestion(c *catalog) (rm *remote, wanted []schema.GroupVersion, etag string) {
+type discoveryQuestion struct {
+	remote *remote
+	wanted []schema.GroupVersion
+	etag   string
+	asked  time.Time
+}
+
+// discoveryQuestion is what to ask the server of c. It is not needed when that has told, or there is none.
+func (cs *catalogs) discoveryQuestion(c *catalog, since time.Time) (q discoveryQuestion, needed bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return c.anyRemote(), slices.Collect(maps.Keys(c.members)), c.discoveryETag
+	q = discoveryQuestion{c.anyRemote(), slices.Collect(maps.Keys(c.members)), c.discoveryETag, time.Now()}
+	return q, q.remote != nil && !(c.fresh && c.discovered.After(since))
 }
 
 // anyRemote is the way to the server of c: any of its members leads there.

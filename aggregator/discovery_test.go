@@ -153,6 +153,10 @@ func TestServerIsAskedForEachDocumentOnceAtATime(t *testing.T) {
 				for known := most.Load(); now > known && !most.CompareAndSwap(known, now); known = most.Load() {
 				}
 				time.Sleep(50 * time.Millisecond) // the new server is asked for two reasons meanwhile
+				if len(e.requests(path)) == 1 {
+					w.WriteHeader(http.StatusServiceUnavailable) // or who waits need not ask any more
+					return
+				}
 				w.Header().Set("Content-Type", contentTypeAggregated)
 				io.WriteString(w, body)
 			})
@@ -163,6 +167,36 @@ func TestServerIsAskedForEachDocumentOnceAtATime(t *testing.T) {
 				t.Errorf("the server had %d questions at a time, want 1", n)
 			}
 		})
+	}
+}
+
+// Who looks at the catalog and who waits for it before the server is called available want to know the same.
+func TestNewServerIsAskedForEachDocumentOnce(t *testing.T) {
+	h := newHouse(t, "")
+	e := newDocumentedWardle(t)
+	e.answerJSON("/openapi/v3/apis/wardle.example.com/v1alpha1", "application/json", `{"openapi":"3.0.0"}`)
+	h.services.serve(t, "api", e.address)
+	h.create(remoteAPIService("wardle.example.com", "v1alpha1", "api"))
+	h.eventually("Passed", func() bool { return h.condition(wardle).Reason == "Passed" })
+	for _, path := range []string{"/apis", "/openapi/v3"} {
+		if n := len(e.requests(path)); n != 1 {
+			t.Errorf("the server was asked for %s %d times before it was called available, want once", path, n)
+		}
+	}
+
+	// One that comes back may serve something else, and is asked again before it is called available.
+	e.answer("/apis/wardle.example.com/v1alpha1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	h.certificateChanged()
+	h.eventually("FailedDiscoveryCheck", func() bool { return h.condition(wardle).Reason == "FailedDiscoveryCheck" })
+	other := strings.ReplaceAll(aggregatedWardle, "flunder", "fischer")
+	e.answer("/apis", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentTypeAggregated)
+		io.WriteString(w, other)
+	})
+	e.answer("/apis/wardle.example.com/v1alpha1", func(http.ResponseWriter, *http.Request) {})
+	h.eventually("Passed", func() bool { return h.condition(wardle).Reason == "Passed" })
+	if v, ok := h.version("wardle.example.com", "v1alpha1"); !ok || len(v.Resources) != 1 || v.Resources[0].Resource != "fischers" {
+		t.Errorf("discovery of a server that is back = %+v, want what it serves now", v)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestMonitor(t *testing.T) {
 					failing: &failing,
 				}
 				l := newLoops[string]()
-				l.start(t.Context(), "v1.example.com", m.run)
+				l.start(t.Context(), "v1.example.com", m)
 				time.Sleep(test.after)
 				synctest.Wait()
 				l.stopAll()
@@ -65,7 +65,7 @@ func TestMonitorLooksAtOnceWhenKicked(t *testing.T) {
 		}
 		l := newLoops[string]()
 		defer l.stopAll()
-		l.start(t.Context(), "v1.example.com", m.run)
+		l.start(t.Context(), "v1.example.com", m)
 		synctest.Wait()
 		l.kick("v1.example.com")
 		synctest.Wait()
@@ -83,23 +83,14 @@ func TestMonitorSaysNothingOfACancelledCheck(t *testing.T) {
 			apply: func(_ context.Context, v verdict) error { t.Errorf("applied %v", v); return nil },
 		}
 		l := newLoops[string]()
-		l.start(t.Context(), "v1.example.com", m.run)
+		l.start(t.Context(), "v1.example.com", m)
 		synctest.Wait()
 		l.stop("v1.example.com") // returns: it has been waited for
 	})
 }
 
-func TestLoopsDoNotWaitForEachOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLoops[string]()
-		l.start(t.Context(), "hangs", func(ctx context.Context, _ <-chan struct{}) { <-ctx.Done() })
-		ran := false
-		l.start(t.Context(), "runs", func(context.Context, <-chan struct{}) { ran = true })
-		synctest.Wait()
-		if !ran {
-			t.Error("a loop waited for one that hangs")
-		}
-		l.start(t.Context(), "hangs", func(ctx context.Context, _ <-chan struct{}) { <-ctx.Done() }) // ends the former
-		l.stopAll()
-	})
-}
+// steps is a task made of one function.
+type steps func(ctx context.Context, kicked bool) time.Duration
+
+func (f steps) look(ctx context.Context, kicked bool) time.Duration { return f(ctx, kicked) }
+func (f steps) over()                                               {}

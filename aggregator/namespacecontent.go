@@ -106,7 +106,7 @@ func (rc remoteContent) discover(ctx context.Context) (resources []remoteResourc
 	members := rc.catalogs.membersOf(rc.catalog)
 	var stale error
 	if slices.ContainsFunc(members, func(m *member) bool { return m.route.available.Load() }) {
-		if stale = rc.catalogs.refreshDiscovery(ctx, rc.catalog); stale != nil {
+		if stale = rc.catalogs.refreshDiscovery(ctx, rc.catalog, time.Now()); stale != nil {
 			rc.catalogs.refresh(rc.destination) // its return is noticed sooner
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -12,19 +13,29 @@ import (
 )
 
 // refreshOpenAPI asks the server of c which documents it has, and for those that are others than before. They are kept: who explains
-// a resource need not wait for its server, nor find it alive.
-func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog) error {
+// a resource need not wait for its server, nor find it alive. What was asked after since is not asked again.
+func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog, since time.Time) error {
 	leave, err := c.openAPITurn.take(ctx, openAPITimeout)
 	if err != nil {
 		return err
 	}
 	defer leave()
 	cs.mu.Lock()
-	remote, etag := c.anyRemote(), c.openAPIETag
+	remote, etag, asked, known := c.anyRemote(), c.openAPIETag, time.Now(), c.described.After(since)
 	cs.mu.Unlock()
-	if remote == nil {
+	if remote == nil || known {
 		return nil
 	}
+	if err := cs.askOpenAPI(ctx, c, remote, etag); err != nil {
+		return err
+	}
+	cs.mu.Lock()
+	c.described = asked
+	cs.mu.Unlock()
+	return nil
+}
+
+func (cs *catalogs) askOpenAPI(ctx context.Context, c *catalog, remote *remote, etag string) error {
 	ctx, cancel := context.WithTimeout(ctx, openAPITimeout)
 	defer cancel()
 	root, newETag, err := fetchOpenAPIRoot(ctx, remote, etag)
@@ -43,7 +54,7 @@ func (cs *catalogs) refreshOpenAPI(ctx context.Context, c *catalog) error {
 		text, err := fetchDocument(ctx, remote, openAPIPrefix+openAPIKey(w.gv))
 		if err == nil {
 			var kept *openapi.Foreign
-			if kept, err = openapi.NewForeign(openAPIKey(w.gv), w.hash, text); err == nil {
+			if kept, err = cs.importer.Import(openAPIKey(w.gv), w.hash, text); err == nil {
 				cs.keepDocument(c, w.gv, kept)
 			}
 		}
@@ -115,7 +126,7 @@ func (cs *catalogs) refreshOlderOpenAPI(ctx context.Context, c *catalog, remote 
 	if err != nil {
 		return err
 	}
-	all, err := openapi.ForeignFromV2(text, paths)
+	all, err := cs.importer.ImportV2(text, paths)
 	if err != nil {
 		return fmt.Errorf("reading OpenAPI from %s: %w", remote.reference, err)
 	}

@@ -22,7 +22,7 @@ const (
 
 // probe asks the server for the document of gv. Upstream sends five requests to wherever they go; here one endpoint is asked, and up to
 // four others when that one is not well or takes long, because one that is down says nothing of the others. The first good
-// answer counts. A server that is well costs one request and one connection.
+// answer counts. A server that is well costs one request, on a connection that is there already.
 func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
 	addresses, err := remote.addresses()
 	if err != nil {
@@ -33,6 +33,11 @@ func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
 	}
 	addresses = slices.Clone(addresses)
 	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	if connected, ok := remote.transport.Connected(); ok {
+		if i := slices.Index(addresses, connected); i > 0 {
+			addresses[0], addresses[i] = addresses[i], addresses[0]
+		}
+	}
 	addresses = addresses[:min(len(addresses), probedEndpoints)]
 
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)

@@ -164,6 +164,14 @@ func (rm *remote) addresses() ([]string, error) {
 	return rm.resolver.Resolve(rm.reference)
 }
 
+// ownAddress is where one of our own requests goes.
+func (rm *remote) ownAddress() (string, error) {
+	if address, ok := rm.transport.Connected(); ok {
+		return address, nil
+	}
+	return rm.transport.Address()
+}
+
 // explain tells which endpoint a request would go to now. The next may go to another.
 func (rm *remote) explain() handler.Station {
 	all, err := rm.addresses()
@@ -203,7 +211,7 @@ type question struct {
 // get asks an endpoint of the remote server. where is what was asked, for messages, as soon as there
 // is an endpoint.
 func (rm *remote) get(ctx context.Context, q question) (doc *document, where string, err error) {
-	address, err := rm.transport.Address()
+	address, err := rm.ownAddress()
 	if err != nil {
 		return nil, "", err
 	}
@@ -229,7 +237,7 @@ func (rm *remote) getFrom(ctx context.Context, address string, q question) (doc 
 
 // open asks an endpoint of the remote server for an answer that goes on.
 func (rm *remote) open(ctx context.Context, q question) (io.ReadCloser, error) {
-	address, err := rm.transport.Address()
+	address, err := rm.ownAddress()
 	if err != nil {
 		return nil, err
 	}

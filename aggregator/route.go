@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -26,10 +27,20 @@ type route struct {
 	remote    atomic.Pointer[remote]                       // nil when local
 	available atomic.Bool
 	verdict   atomic.Pointer[verdict] // of the last check; nil before the first
+	doubted   atomic.Pointer[time.Time]
 }
 
 func newRoute(s *apiregistrationv1.APIService, next http.Handler, m *metrics.Aggregator) *route {
-	return &route{name: s.Name, gv: groupVersionOf(s), next: next, metrics: m}
+	rt := &route{name: s.Name, gv: groupVersionOf(s), next: next, metrics: m}
+	rt.doubt()
+	return rt
+}
+
+// doubt notes that the server does not answer, or that it is another one: what it was asked before says nothing of what it serves
+// when it does.
+func (rt *route) doubt() {
+	now := time.Now()
+	rt.doubted.Store(&now)
 }
 
 // ServeHTTP passes r on to the next delegate or to the remote server. An unavailable one is not

@@ -27,16 +27,16 @@ type document struct {
 	proto *lazy
 }
 
-func newDocument(name string, build func() (*spec3.OpenAPI, error)) *document {
+func newDocument(p *packer, name string, build func() (*spec3.OpenAPI, error)) *document {
 	d := &document{name: name, build: build}
-	d.json = newLazy(mediaJSON, func() ([]byte, error) {
+	d.json = newLazy(p, mediaJSON, func() ([]byte, error) {
 		spec, err := d.build()
 		if err != nil {
 			return nil, err
 		}
 		return spec.MarshalJSON() // json.Marshal would read all of it again
 	})
-	d.proto = newLazy(mediaProtoV3, d.encodeProto)
+	d.proto = newLazy(p, mediaProtoV3, d.encodeProto)
 	return d
 }
 
@@ -63,8 +63,9 @@ func (d *document) hash() (string, error) {
 // lazy is bytes that are made when they are first asked for, and kept compressed: OpenAPI is long and repeats itself.
 // A failure is not kept.
 type lazy struct {
-	media media
-	make  func() ([]byte, error)
+	media  media
+	make   func() ([]byte, error)
+	packer *packer
 
 	mu     sync.Mutex
 	packed []byte
@@ -72,7 +73,9 @@ type lazy struct {
 	sum    string
 }
 
-func newLazy(m media, produce func() ([]byte, error)) *lazy { return &lazy{media: m, make: produce} }
+func newLazy(p *packer, m media, produce func() ([]byte, error)) *lazy {
+	return &lazy{media: m, make: produce, packer: p}
+}
 
 // get returns the compressed bytes, how long they are unpacked, and the hash of that.
 func (l *lazy) get() (packed []byte, size int, sum string, err error) {
@@ -85,15 +88,10 @@ func (l *lazy) get() (packed []byte, size int, sum string, err error) {
 	if err != nil {
 		return nil, 0, "", err
 	}
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if _, err := z.Write(text); err != nil {
+	if packed, err = l.packer.pack(text); err != nil {
 		return nil, 0, "", err
 	}
-	if err := z.Close(); err != nil {
-		return nil, 0, "", err
-	}
-	l.packed, l.size, l.sum = bytes.Clone(b.Bytes()), len(text), fmt.Sprintf("%X", sha512.Sum512(text))
+	l.packed, l.size, l.sum = packed, len(text), fmt.Sprintf("%X", sha512.Sum512(text))
 	return l.packed, l.size, l.sum, nil
 }
 

@@ -21,12 +21,15 @@ type Foreign struct {
 	doc  *document
 }
 
-// NewForeign keeps the document of version 3, in JSON, of the group-version at path. name is what its server knows it by, or empty.
-func NewForeign(path, name string, text []byte) (*Foreign, error) {
+// Importer takes over what other servers tell; its zero value is ready.
+type Importer struct{ packer packer }
+
+// Import keeps the document of version 3, in JSON, of the group-version at path. name is what its server knows it by, or empty.
+func (i *Importer) Import(path, name string, text []byte) (*Foreign, error) {
 	if err := json.Unmarshal(text, &spec3.OpenAPI{}); err != nil {
 		return nil, fmt.Errorf("reading the description of %s: %w", path, err)
 	}
-	d := &document{name: name, json: newLazy(mediaJSON, func() ([]byte, error) { return text, nil })}
+	d := &document{name: name, json: newLazy(&i.packer, mediaJSON, func() ([]byte, error) { return text, nil })}
 	if _, err := d.json.hash(); err != nil {
 		return nil, err
 	}
@@ -39,12 +42,12 @@ func NewForeign(path, name string, text []byte) (*Foreign, error) {
 		made := &spec3.OpenAPI{}
 		return made, json.Unmarshal(text, made)
 	}
-	d.proto = newLazy(mediaProtoV3, d.encodeProto)
+	d.proto = newLazy(&i.packer, mediaProtoV3, d.encodeProto)
 	return &Foreign{path: path, doc: d}, nil
 }
 
-// ForeignFromV2 makes documents of version 3 of the only one that an older server has, for the group-versions at paths.
-func ForeignFromV2(text []byte, paths []string) ([]*Foreign, error) {
+// ImportV2 makes documents of version 3 of the only one that an older server has, for the group-versions at paths.
+func (i *Importer) ImportV2(text []byte, paths []string) ([]*Foreign, error) {
 	whole := &spec.Swagger{}
 	if err := json.Unmarshal(text, whole); err != nil {
 		return nil, fmt.Errorf("reading a description of version 2: %w", err)
@@ -62,7 +65,7 @@ func ForeignFromV2(text []byte, paths []string) ([]*Foreign, error) {
 		if err != nil {
 			return nil, fmt.Errorf("converting the description of %s: %w", path, err)
 		}
-		f, err := NewForeign(path, "", converted)
+		f, err := i.Import(path, "", converted)
 		if err != nil {
 			return nil, err
 		}

@@ -34,6 +34,7 @@ type Service struct {
 	// Made of all documents, and anew after a change.
 	root, v2, v2Proto *lazy
 	observer          Observer
+	packer            packer
 }
 
 // NewService returns a service without documents.
@@ -53,7 +54,7 @@ func (s *Service) Add(path, name string, build func() (*spec3.OpenAPI, error)) {
 	if s.documents[path] != nil {
 		why = metrics.DocumentUpdated
 	}
-	s.documents[path] = newDocument(name, build)
+	s.documents[path] = newDocument(&s.packer, name, build)
 	s.changed(why)
 }
 
@@ -88,15 +89,15 @@ func (s *Service) Document(path string) (*spec3.OpenAPI, error) {
 // changed forgets what was made of all documents; s is locked. They are not touched themselves.
 func (s *Service) changed(why metrics.Change) {
 	documents, foreign := maps.Clone(s.documents), s.foreign
-	s.root = newLazy(mediaJSON, func() ([]byte, error) { return encodeRoot(documents) })
-	s.v2 = newLazy(mediaJSON, func() ([]byte, error) {
+	s.root = newLazy(&s.packer, mediaJSON, func() ([]byte, error) { return encodeRoot(documents) })
+	s.v2 = newLazy(&s.packer, mediaJSON, func() ([]byte, error) {
 		begin := time.Now()
 		text, err := encodeV2(documents, foreign())
 		s.observer.Made(why, time.Since(begin))
 		return text, err
 	})
 	v2 := s.v2
-	s.v2Proto = newLazy(mediaProtoV2, func() ([]byte, error) { return protoV2(v2) })
+	s.v2Proto = newLazy(&s.packer, mediaProtoV2, func() ([]byte, error) { return protoV2(v2) })
 }
 
 // RootHandler serves /openapi/v3: where the document of each group-version is.

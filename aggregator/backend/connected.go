@@ -1,0 +1,23 @@
+package backend
+
+// Connected returns the address of an endpoint that a connection waits for. Our own requests go there: they are few and come from nobody who has to
+// be spread, and a server at rest then costs one connection, however many endpoints it has.
+func (t *Transport) Connected() (address string, ok bool) {
+	current := t.connections.Load()
+	if current == nil {
+		return "", false
+	}
+	for _, e := range t.endpoints().endpoints {
+		if !e.health.ejected.Load() && e.isConnected(current) {
+			return e.address, true
+		}
+	}
+	return "", false
+}
+
+// isConnected tells whether a connection with the certificate of p waits.
+func (e *Endpoint) isConnected(p *pool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.idle) > 0 && e.idle[len(e.idle)-1].certificate == p.certificate
+}
