@@ -26,7 +26,7 @@ type customContent struct{ served *served }
 
 func (c customContent) Empty(ctx context.Context, namespace string) delegation.Remaining {
 	d := c.served.definition
-	some, err := c.served.maker.registry.Store.HasObjects(ctx, pathTo(d)+"/"+namespace)
+	some, err := c.served.maker.hasObjects(ctx, d, namespace)
 	if err != nil {
 		return delegation.Remaining{Failed: []error{fmt.Errorf("looking for %s in namespace %s: %w", resourceOf(d), namespace, err)}}
 	}
@@ -34,6 +34,21 @@ func (c customContent) Empty(ctx context.Context, namespace string) delegation.R
 		return delegation.Remaining{Objects: map[schema.GroupResource]int{resourceOf(d): 0}}
 	}
 	return c.served.clear(ctx, namespace)
+}
+
+// hasObjects tells whether there are any, once nobody makes some by an earlier state of the definition.
+func (s *served) hasObjects(ctx context.Context) (bool, error) {
+	s.opening.Lock()
+	before := s.before
+	s.opening.Unlock()
+	if before != nil {
+		select {
+		case <-before.closed:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	return s.maker.hasObjects(ctx, s.definition, "")
 }
 
 // clear deletes what there is in a namespace, or everywhere. Nobody is asked whether that may be: the definition is deleted, or the

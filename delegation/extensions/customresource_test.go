@@ -403,6 +403,33 @@ func TestObjectsGoWithTheirDefinition(t *testing.T) {
 	r.until("it is not served", func() bool { return r.get(ones).code == 404 })
 }
 
+// Something else may keep a definition than its objects. Who manages its fields stays known.
+func TestADefinitionWithoutObjectsThatSomethingElseKeeps(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	name := r.define(widgets(simpleVersion))
+	r.redefine(name, `{metadata: {finalizers: [example.com/hold]}}`)
+	managers := r.get(crds+"/"+name).at("metadata", "managedFields").([]any)
+	if a := r.do(http.MethodDelete, crds+"/"+name, nil); a.code != 200 {
+		t.Fatalf("got %d %s", a.code, a.body)
+	}
+	r.until("its objects are gone", func() bool { return r.condition(name, "Terminating") == "False" })
+	a := r.get(crds + "/" + name)
+	if _, reason := r.conditionOf(name, "Terminating"); reason != "InstanceDeletionCompleted" {
+		t.Errorf("got %q", reason)
+	}
+	if got := fmt.Sprint(a.at("metadata", "finalizers")); got != "[example.com/hold]" {
+		t.Errorf("kept by %s", got)
+	}
+	if got := a.at("metadata", "managedFields").([]any); len(got) != len(managers) {
+		t.Errorf("its fields are managed by %v, were by %v", got, managers)
+	}
+	if a.at("spec", "versions") == nil {
+		t.Errorf("got %s", a.body)
+	}
+	r.redefine(name, `{metadata: {finalizers: null}}`)
+	r.until("the definition is gone", func() bool { return r.get(crds+"/"+name).code == 404 })
+}
+
 // A definition that changes ends watches cleanly, and what was stored before is read as the new schema has it.
 func TestADefinitionThatChanges(t *testing.T) {
 	dir := t.TempDir()

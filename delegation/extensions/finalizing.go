@@ -66,6 +66,13 @@ func (f *finalizing) settle(ctx context.Context, name string) (again time.Durati
 	case s == nil || !s.terminating(): // it is on its way here
 		return remainingRecheck / 10, f.say(ctx, d, apiextensionsv1.ConditionTrue, "InstanceDeletionInProgress", "CustomResource deletion is in progress")
 	}
+	some, err := s.hasObjects(ctx)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("looking for objects of %s: %w", name, err)
+	case !some: // as of most definitions that are deleted in numbers: neither read nor said to be on their way
+		return 0, f.finish(ctx, d, "InstanceDeletionCompleted", "removed all instances")
+	}
 	if err := f.say(ctx, d, apiextensionsv1.ConditionTrue, "InstanceDeletionInProgress", "CustomResource deletion is in progress"); err != nil {
 		return 0, err
 	}
@@ -102,13 +109,11 @@ func (f *finalizing) say(ctx context.Context, d *definition, status apiextension
 	return nil
 }
 
-// finish lets a definition go.
+// finish lets a definition go, and says why, for whom something else keeps it.
 func (f *finalizing) finish(ctx context.Context, d *definition, reason, message string) error {
-	if err := f.say(ctx, d, apiextensionsv1.ConditionFalse, reason, message); err != nil {
-		return err
-	}
-	err := f.definitions.update(ctx, d.Name, func(current *definition) error {
+	err := f.definitions.letGo(ctx, d.Name, func(current *definition) error {
 		if current.UID == d.UID {
+			setCondition(current, f.now(), apiextensionsv1.Terminating, apiextensionsv1.ConditionFalse, reason, message)
 			apihelpers.CRDRemoveFinalizer(current, apiextensionsv1.CustomResourceCleanupFinalizer)
 		}
 		return nil

@@ -43,10 +43,14 @@ func TestWritesOfDefinitionsWaitForTheirTurn(t *testing.T) {
 		{http.MethodPatch, one + "/status", `status: {storedVersions: [v1]}`, nil, http.StatusOK},
 		{http.MethodPut, one, "", nil, http.StatusOK},
 		{http.MethodPut, one + "/status", "", nil, http.StatusOK},
+		{http.MethodDelete, crds, "", nil, http.StatusOK},
+		{http.MethodPost, crds, widgets(simpleVersion), nil, http.StatusCreated},
 		{http.MethodDelete, one, "", nil, http.StatusOK},
 	} {
 		r.until("controllers have no more to do", func() bool { return r.unit.WaitForTurn() == 0 })
-		if c.method != http.MethodPost {
+		if c.method == http.MethodPost {
+			r.until("there is none", func() bool { return r.get(one).code == http.StatusNotFound })
+		} else {
 			r.until("it has its names", func() bool { return r.condition("widgets.example.com", "Established") == "True" })
 		}
 		var body any = c.body

@@ -69,6 +69,15 @@ func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
 	return o, nil
 }
 
+// hasObjects tells whether there are objects of a definition, in a namespace or ("") anywhere, without reading them.
+func (m *maker) hasObjects(ctx context.Context, d *definition, namespace string) (bool, error) {
+	path := pathTo(d)
+	if namespace != "" {
+		path += "/" + namespace
+	}
+	return m.registry.Store.HasObjects(ctx, path)
+}
+
 // load reads a definition with its schemas.
 func (m *maker) load(name string) (*definition, error) {
 	stored, err := m.stored(name)

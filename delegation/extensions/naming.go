@@ -35,6 +35,7 @@ type naming struct {
 type holder struct {
 	group   string
 	names   names
+	wants   bool   // more names than it has
 	version int64  // of the definition that says so
 	claim   *claim // what is being written of it; nil when nothing is
 }
@@ -74,12 +75,12 @@ func (n *naming) note(d *definition) {
 	known := n.accepted[d.Name]
 	switch {
 	case known == nil:
-		n.accepted[d.Name] = &holder{group: d.Spec.Group, names: d.Status.AcceptedNames, version: version}
+		n.accepted[d.Name] = &holder{group: d.Spec.Group, names: d.Status.AcceptedNames, wants: wantsNames(d), version: version}
 		return
 	case version < known.version:
 		return
 	}
-	known.names, known.version = d.Status.AcceptedNames, version
+	known.names, known.wants, known.version = d.Status.AcceptedNames, wantsNames(d), version
 	if known.claim != nil && version > known.claim.base {
 		known.claim = nil // it was written, or something else was
 	}
@@ -105,12 +106,18 @@ func versionOfDefinition(d *definition) int64 {
 	return version
 }
 
-// lookAtOthers has those of the group looked at that may get a name now.
+// wantsNames tells whether a definition has not got all names that it asks for.
+func wantsNames(d *definition) bool {
+	return !isTrue(d, apiextensionsv1.NamesAccepted) || !apiequality.Semantic.DeepEqual(&d.Spec.Names, &d.Status.AcceptedNames)
+}
+
+// lookAtOthers has those of the group looked at that may get a name now. To look at those that have theirs would be, for each of many definitions
+// that are deleted, the square of their number.
 func (n *naming) lookAtOthers(d *definition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for name, h := range n.accepted {
-		if h.group == d.Spec.Group && name != d.Name {
+		if h.wants && h.group == d.Spec.Group && name != d.Name {
 			n.queue.Add(name)
 		}
 	}
@@ -123,7 +130,7 @@ func (n *naming) claim(d *definition) {
 	n.judgeLocked(d)
 	known := n.accepted[d.Name]
 	if known == nil {
-		known = &holder{group: d.Spec.Group}
+		known = &holder{group: d.Spec.Group, wants: true}
 		n.accepted[d.Name] = known
 	}
 	known.claim = &claim{d.Status.AcceptedNames, versionOfDefinition(d)}

@@ -62,3 +62,22 @@ func TestTheEndOfAnOldDefinitionDoesNotFreeTheNamesOfTheNew(t *testing.T) {
 		t.Error("both have the kind")
 	}
 }
+
+func TestOnlyThoseThatWantNamesAreLookedAtWhenOneGoes(t *testing.T) {
+	n := newNaming(nil, nil, time.Now)
+	for name, state := range map[string]struct{ accepted, changed bool }{
+		"a": {accepted: true}, "b": {accepted: true, changed: true}, "c": {}, "d": {accepted: true},
+	} {
+		d := rival(name, "1", state.accepted)
+		if state.accepted {
+			setCondition(d, time.Now(), apiextensionsv1.NamesAccepted, apiextensionsv1.ConditionTrue, "NoConflicts", "no conflicts found")
+		}
+		if state.changed {
+			d.Spec.Names.ShortNames = []string{"x"}
+		}
+		n.note(d)
+	}
+	if n.release(rival("d", "2", true)); n.queue.Len() != 2 {
+		t.Errorf("%d are looked at, want b and c", n.queue.Len())
+	}
+}

@@ -107,9 +107,11 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 }
 
 func (s *Server) install() error {
+	resource := s.turns.givenTo(s.definitions.Rest())
+	resource.Storage = &inTurns{s.definitions, s.turns}
 	err := s.InstallAPIGroups(&delegation.APIGroupInfo{
 		Group:      groupName,
-		Versions:   []delegation.APIVersion{{Version: "v1", Resources: []*rest.Resource{s.turns.givenTo(s.definitions.Rest())}}},
+		Versions:   []delegation.APIVersion{{Version: "v1", Resources: []*rest.Resource{resource}}},
 		FieldTypes: fieldTypes,
 	})
 	if err != nil {

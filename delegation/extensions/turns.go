@@ -59,7 +59,7 @@ const ofController = -1
 
 type turnKey struct{}
 
-// givenTo has the writes of r and its subresources take turns, but for those of whole collections.
+// givenTo has the writes of r and its subresources take turns. That of a whole collection takes one for each object, by itself.
 func (t *turns) givenTo(r *rest.Resource) *rest.Resource {
 	write := func(ctx context.Context, size int, work func(ctx context.Context) error) error {
 		return t.do(ctx, t.weigh(ctx, size), work)

@@ -161,7 +161,7 @@ func (c *Clients) dialService(ctx context.Context, network string, service *regi
 	return nil, err
 }
 
-// Post sends a question and returns the answer's body. timeout tells the webhook how long anybody will wait.
+// Post sends a question and returns the answer's body, which is there before ctx ends. timeout tells the webhook how long anybody will wait.
 func (c *Client) Post(ctx context.Context, question []byte, timeout time.Duration) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err
@@ -186,6 +186,8 @@ func (c *Client) Post(ctx context.Context, question []byte, timeout time.Duratio
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	case len(body) > maxAnswer:
 		return nil, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	case ctx.Err() != nil: // the end of an answer may still come through while the connection is being closed, and is too late all the same
+		return nil, fmt.Errorf("reading the answer: %w", ctx.Err())
 	case response.StatusCode < 200 || response.StatusCode > 299:
 		return nil, notOK(response, body)
 	}

@@ -145,6 +145,14 @@ func isAboutDependents(finalizer string) bool {
 // DeleteCollection deletes every object that list selects and returns them as a list. The limit of list
 // does not count: what is deleted is the collection as it was at one moment.
 func (s *Store) DeleteCollection(ctx context.Context, namespace string, opts *metav1.DeleteOptions, list *rest.ListOptions) (runtime.Object, error) {
+	return s.DeleteEach(ctx, namespace, list, func(ctx context.Context, o rest.Object) (runtime.Object, error) {
+		obj, _, err := s.Delete(ctx, o.Namespace(), o.Name(), opts)
+		return obj, err
+	})
+}
+
+// DeleteEach is DeleteCollection for who has something to do around the deletion of each object.
+func (s *Store) DeleteEach(ctx context.Context, namespace string, list *rest.ListOptions, remove func(ctx context.Context, o rest.Object) (runtime.Object, error)) (runtime.Object, error) {
 	selected := rest.ListOptions{}
 	if list != nil {
 		selected = *list
@@ -156,7 +164,7 @@ func (s *Store) DeleteCollection(ctx context.Context, namespace string, opts *me
 	}
 	var deleted []runtime.Object
 	for o := range found.Items {
-		obj, _, err := s.Delete(ctx, o.Namespace(), o.Name(), opts)
+		obj, err := remove(ctx, o)
 		switch {
 		case apierrors.IsNotFound(err):
 		case err != nil:
