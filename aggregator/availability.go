@@ -60,6 +60,13 @@ func (a *availability) recheck(ctx context.Context, rt *route) {
 	a.loops.kick(rt.name)
 }
 
+// doubt has the server of rt checked soon if it is thought to be well. One that is not is checked anyway.
+func (a *availability) doubt(rt *route) {
+	if rt.available.Load() {
+		a.loops.kick(rt.name)
+	}
+}
+
 // forget ends the checks of the APIService called name and returns when they have ended.
 func (a *availability) forget(name string) {
 	a.loops.stop(name)

@@ -227,3 +227,17 @@ func TestAServerAtRestHasFewConnections(t *testing.T) {
 		t.Errorf("%d connections to %d endpoints for 20 looks, want a few", n, len(servers))
 	}
 }
+
+// One that is well is looked at twice a minute. Requests that it breaks off are a reason to look before that.
+func TestAServerThatDiesIsMissedByItsClients(t *testing.T) {
+	h := newHouse(t, "")
+	e := newWardle(t, true)
+	h.services.serve(t, "api", e.address)
+	h.create(remoteAPIService("wardle.example.com", "v1alpha1", "api"))
+	h.eventually("Passed", func() bool { return h.condition(wardle).Reason == "Passed" })
+	e.Close()
+	h.eventually("its failures to be noticed", func() bool {
+		h.get("/apis/wardle.example.com/v1alpha1/namespaces/ns/flunders")
+		return h.condition(wardle).Reason == "FailedDiscoveryCheck"
+	})
+}

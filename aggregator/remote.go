@@ -79,7 +79,8 @@ type remotes struct {
 	resolver *backend.Resolver
 }
 
-func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
+// connect makes the connections to the server of s. doubted is told when it seems to be away.
+func (rs *remotes) connect(s *apiregistrationv1.APIService, doubted func()) (*remote, error) {
 	to, gv := destinationOf(s), groupVersionOf(s)
 	rm := &remote{destination: to, resolver: rs.resolver}
 	rm.transport = backend.NewTransport(backend.Config{
@@ -87,6 +88,7 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 		CABundle:              s.Spec.CABundle,
 		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
 		ClientCertificate:     rs.cfg.ProxyClientCert,
+		Doubted:               doubted,
 		Observer:              observer{rs.cfg.BackendMetrics, s.Name},
 		Peers:                 rs.cfg.BackendPeers,
 		Ready:                 func(ctx context.Context, address string) error { return askReady(ctx, rm, address, gv) },
@@ -182,11 +184,22 @@ func (rm *remote) explain() handler.Station {
 	if err != nil {
 		return handler.Station{Name: "backend", Decision: http.StatusText(http.StatusServiceUnavailable), Why: err.Error()}
 	}
-	why := "it is the only ready endpoint"
-	if len(all) > 1 {
-		why = fmt.Sprintf("it is the less loaded of two of the %d ready endpoints", len(all))
+	return handler.Station{Name: "backend", Decision: "https://" + address, Why: whyThatEndpoint(rm.transport.Usable(), len(all))}
+}
+
+// whyThatEndpoint tells why an endpoint is chosen when usable of all the ready ones are not left out.
+func whyThatEndpoint(usable, all int) string {
+	switch {
+	case all == 1:
+		return "it is the only ready endpoint"
+	case usable == 0:
+		return fmt.Sprintf("all %d ready endpoints fail, and each is tried", all)
+	case usable == 1:
+		return fmt.Sprintf("it is the only one of %d ready endpoints that does not fail", all)
+	case usable < all:
+		return fmt.Sprintf("it is the less loaded of two of the %d ready endpoints that do not fail, of %d", usable, all)
 	}
-	return handler.Station{Name: "backend", Decision: "https://" + address, Why: why}
+	return fmt.Sprintf("it is the less loaded of two of the %d ready endpoints", all)
 }
 
 // document is what a remote server answered to one of our own requests.

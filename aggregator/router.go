@@ -203,7 +203,7 @@ func (c *router) lead(ctx context.Context, rt *route, s *apiregistrationv1.APISe
 	var next *remote
 	if !isLocal(s) {
 		var err error
-		if next, err = c.remotes.connect(s); err != nil {
+		if next, err = c.remotes.connect(s, func() { c.availability.doubt(rt) }); err != nil {
 			klog.FromContext(ctx).Error(err, "APIService is treated as local")
 		}
 	}

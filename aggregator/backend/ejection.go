@@ -14,6 +14,8 @@ const (
 	lastProbe  = 500 * time.Millisecond
 	// probeTimeout is how long an endpoint may take to shake hands.
 	probeTimeout = time.Second
+	// doubtDelay is how long the only endpoint may fail before it is doubted that there is a server: restarted, it is back before that.
+	doubtDelay = time.Second
 )
 
 // failed tells that e broke an exchange off, or could not be connected to.
@@ -52,7 +54,14 @@ func (t *Transport) eject(e *Endpoint, hold time.Duration, why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	set := t.set.Load()
-	if t.closed || set == nil || set.usable(0, e, nil) == nil || !e.health.ejected.CompareAndSwap(false, true) {
+	if t.closed || set == nil {
+		return
+	}
+	if set.usable(0, e, nil) == nil {
+		t.doubt()
+		return
+	}
+	if !e.health.ejected.CompareAndSwap(false, true) {
 		return
 	}
 	klog.Background().V(1).Info("Endpoint is left out", "service", t.cfg.Service, "endpoint", e.address, "why", why)
@@ -60,6 +69,25 @@ func (t *Transport) eject(e *Endpoint, hold time.Duration, why string) {
 	e.witness.Count(LeftOut, 1)
 	e.abandon()
 	t.spawn(func(ctx context.Context) { t.probeBackIn(ctx, e, hold) })
+}
+
+// doubt tells whoever asks for the service's availability from time to time to ask soon; mu is held.
+func (t *Transport) doubt() {
+	if t.doubting {
+		return
+	}
+	t.doubting = true
+	t.spawn(func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(doubtDelay):
+		}
+		t.mu.Lock()
+		t.doubting = false
+		t.mu.Unlock()
+		t.cfg.Doubted()
+	})
 }
 
 // probeBackIn lets e have requests again when it can be connected to and says that it is ready: one that has just been started

@@ -134,6 +134,9 @@ func TestAnEndpointThatFailsIsLeftOutUntilItIsBack(t *testing.T) {
 		_, _, _ = ask(tr, nil)
 		return seen.count(addressOf(bad), backend.Ejections) > 0
 	})
+	if n := tr.Usable(); n != 1 {
+		t.Errorf("%d endpoints are usable, want the good one", n)
+	}
 	broken.Store(false)
 	eventually(t, "it is asked again when it is well", func() bool {
 		e, code, err := ask(tr, nil)
@@ -196,7 +199,8 @@ func TestTheLastEndpointIsNeverLeftOut(t *testing.T) {
 	i := at(t, s)
 	address := addressOf(s)
 	s.Close()
-	tr := newTransport(t, backend.Config{CABundle: roots, Observer: seen}, i)
+	var doubts atomic.Int32
+	tr := newTransport(t, backend.Config{CABundle: roots, Observer: seen, Doubted: func() { doubts.Add(1) }}, i)
 	for range 20 {
 		if e, _, err := ask(tr, nil); err == nil || e == nil || e.Address() != address {
 			t.Fatalf("a request to a closed port: endpoint %v, error %v", e, err)
@@ -204,6 +208,13 @@ func TestTheLastEndpointIsNeverLeftOut(t *testing.T) {
 	}
 	if n := seen.count(address, backend.Ejections); n != 0 {
 		t.Errorf("the only endpoint was left out %d times", n)
+	}
+	if n := tr.Usable(); n != 1 {
+		t.Errorf("%d endpoints are usable, want the only one", n)
+	}
+	eventually(t, "a doubt", func() bool { return doubts.Load() > 0 })
+	if n := doubts.Load(); n != 1 {
+		t.Errorf("%d doubts of one failure, want one", n)
 	}
 }
 

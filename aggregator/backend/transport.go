@@ -45,6 +45,8 @@ type Config struct {
 	// Ready tells why an endpoint that was left out should not have requests again yet. It asks through RoundTrip; nil means that
 	// one that shakes hands may have them.
 	Ready func(ctx context.Context, address string) error
+	// Doubted is told, a second later and not more often, that there is no endpoint which does not fail; nil means nobody is.
+	Doubted func()
 	// Observer is told of the endpoints; nil means nobody.
 	Observer Observer
 	// Peers observes the certificates of backends; nil means that nobody does.
@@ -75,8 +77,9 @@ type Transport struct {
 	spawn   func(func(ctx context.Context)) // under mu; what it starts ends with Close
 	running sync.WaitGroup
 
-	mu     sync.Mutex // guards the replacing of set and connections, not their reading
-	closed bool
+	mu       sync.Mutex // guards the replacing of set and connections, not their reading
+	closed   bool
+	doubting bool
 }
 
 // pool is how connections are made with one client certificate.
@@ -98,6 +101,9 @@ func (p *pool) dial(ctx context.Context, address string) (*wire.Conn, error) {
 func NewTransport(cfg Config, resolver *Resolver) *Transport {
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}
+	}
+	if cfg.Doubted == nil {
+		cfg.Doubted = func() {}
 	}
 	t := &Transport{cfg: cfg, resolver: resolver, buffers: new(wire.Buffers), begun: time.Now()}
 	t.budget.credit.Store(firstCredits)
@@ -178,6 +184,16 @@ func (t *Transport) Address() (string, error) {
 		return "", set.err
 	}
 	return set.choose(nil, t.clock(), t.suspect).address, nil
+}
+
+// Usable is how many endpoints are not left out.
+func (t *Transport) Usable() (n int) {
+	for _, e := range t.endpoints().endpoints {
+		if !e.health.ejected.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // MayRetry tells whether one more request that may have been worked on may be sent again.
