@@ -79,7 +79,11 @@ func (i *interval) apiService(a *apiregistrationv1.APIService) apiServiceReport 
 // setEndpoints has those that the proxy knows, and those that it does not use.
 func (r *apiServiceReport) setEndpoints(known []endpointReport, found []discoveryv1.EndpointSlice) {
 	r.Endpoints = append(known, unused(found, known)...)
-	for _, e := range r.Endpoints {
+	for n := range r.Endpoints {
+		e := &r.Endpoints[n]
+		if e.State == endpointReady && r.Reason == "FailedDiscoveryCheck" {
+			e.State = endpointFailing
+		}
 		if e.State == endpointReady {
 			r.ReadyEndpoints++
 		}

@@ -133,6 +133,10 @@ func TestEachEndpointIsShownWithWhatTheProxySawOfIt(t *testing.T) {
 	if unknown.setEndpoints(nil, sliced); unknown.ReadyEndpoints != 1 || len(unknown.Endpoints) != 2 {
 		t.Errorf("those that the proxy does not know yet: %+v", unknown)
 	}
+	dead := apiServiceReport{Name: "v1.g", Reason: "FailedDiscoveryCheck"}
+	if dead.setEndpoints(slices.Clone(want[:1]), nil); dead.ReadyEndpoints != 0 || dead.Endpoints[0].State != "failing" {
+		t.Errorf("those of a server that does not answer: %+v", dead)
+	}
 
 	r := report{APIServices: []apiServiceReport{one}}
 	var out strings.Builder

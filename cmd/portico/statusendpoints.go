@@ -15,6 +15,7 @@ import (
 const (
 	endpointReady    = "ready"
 	endpointLeftOut  = "left out"  // it failed, and has no requests until it can be reached again
+	endpointFailing  = "failing"   // the last one is never left out, but the APIService is: its server does not answer as it should
 	endpointNotReady = "not ready" // its EndpointSlice says so
 )
 
