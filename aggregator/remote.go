@@ -77,6 +77,7 @@ type remotes struct {
 	cfg      Config
 	stopping context.Context
 	resolver *backend.Resolver
+	buffers  backend.Buffers
 }
 
 func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
@@ -87,6 +88,7 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService) (*remote, error) {
 		CABundle:              s.Spec.CABundle,
 		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
 		ClientCertificate:     rs.cfg.ProxyClientCert,
+		Buffers:               &rs.buffers,
 		Observer:              observer{rs.cfg.BackendMetrics, s.Name},
 		Peers:                 rs.cfg.BackendPeers,
 		Ready:                 func(ctx context.Context, address string) error { return askReady(ctx, rm, address, gv) },

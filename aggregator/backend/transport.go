@@ -45,11 +45,17 @@ type Config struct {
 	// Ready tells why an endpoint that was left out should not have requests again yet. It asks through RoundTrip; nil means that
 	// one that shakes hands may have them.
 	Ready func(ctx context.Context, address string) error
+	// Buffers are lent to the connections; nil means some of the transport's own, which it rarely finds again when it is asked something
+	// once in a while.
+	Buffers *Buffers
 	// Observer is told of the endpoints; nil means nobody.
 	Observer Observer
 	// Peers observes the certificates of backends; nil means that nobody does.
 	Peers *metrics.Peers
 }
+
+// Buffers are what connections read into. Transports may share them.
+type Buffers = wire.Buffers
 
 // Transport spreads the requests of one APIService over the endpoints of its service and owns the
 // connections to them.
@@ -63,7 +69,6 @@ type Transport struct {
 	resolver *Resolver
 	tls      *tls.Config // without the client certificate
 	err      error       // why no connection can be made at all
-	buffers  *wire.Buffers
 	budget   budget
 	begun    time.Time
 
@@ -99,7 +104,10 @@ func NewTransport(cfg Config, resolver *Resolver) *Transport {
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}
 	}
-	t := &Transport{cfg: cfg, resolver: resolver, buffers: new(wire.Buffers), begun: time.Now()}
+	if cfg.Buffers == nil {
+		cfg.Buffers = new(Buffers)
+	}
+	t := &Transport{cfg: cfg, resolver: resolver, begun: time.Now()}
 	t.budget.credit.Store(firstCredits)
 	t.tls, t.err = clientTLS(cfg)
 	// What is started lives as long as the transport and belongs to no request.
@@ -298,6 +306,6 @@ func (t *Transport) newPool(certificate *tls.Certificate) *pool {
 		Net:              &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive},
 		TLS:              c,
 		HandshakeTimeout: handshakeTimeout,
-		Buffers:          t.buffers,
+		Buffers:          t.cfg.Buffers,
 	}}
 }
