@@ -77,6 +77,7 @@ type remotes struct {
 	cfg      Config
 	stopping context.Context
 	resolver *backend.Resolver
+	buffers  backend.Buffers
 }
 
 // connect makes the connections to the server of s. doubted is told when it seems to be away.
@@ -89,6 +90,7 @@ func (rs *remotes) connect(s *apiregistrationv1.APIService, doubted func()) (*re
 		InsecureSkipTLSVerify: to.insecureSkipTLSVerify,
 		ClientCertificate:     rs.cfg.ProxyClientCert,
 		Doubted:               doubted,
+		Buffers:               &rs.buffers,
 		Observer:              observer{rs.cfg.BackendMetrics, s.Name},
 		Peers:                 rs.cfg.BackendPeers,
 		Ready:                 func(ctx context.Context, address string) error { return askReady(ctx, rm, address, gv) },

@@ -47,11 +47,17 @@ type Config struct {
 	Ready func(ctx context.Context, address string) error
 	// Doubted is told, a second later and not more often, that there is no endpoint which does not fail; nil means nobody is.
 	Doubted func()
+	// Buffers are lent to the connections; nil means some of the transport's own, which it rarely finds again when it is asked something
+	// once in a while.
+	Buffers *Buffers
 	// Observer is told of the endpoints; nil means nobody.
 	Observer Observer
 	// Peers observes the certificates of backends; nil means that nobody does.
 	Peers *metrics.Peers
 }
+
+// Buffers are what connections read into. Transports may share them.
+type Buffers = wire.Buffers
 
 // Transport spreads the requests of one APIService over the endpoints of its service and owns the
 // connections to them.
@@ -65,7 +71,6 @@ type Transport struct {
 	resolver *Resolver
 	tls      *tls.Config // without the client certificate
 	err      error       // why no connection can be made at all
-	buffers  *wire.Buffers
 	budget   budget
 	begun    time.Time
 
@@ -105,7 +110,10 @@ func NewTransport(cfg Config, resolver *Resolver) *Transport {
 	if cfg.Doubted == nil {
 		cfg.Doubted = func() {}
 	}
-	t := &Transport{cfg: cfg, resolver: resolver, buffers: new(wire.Buffers), begun: time.Now()}
+	if cfg.Buffers == nil {
+		cfg.Buffers = new(Buffers)
+	}
+	t := &Transport{cfg: cfg, resolver: resolver, begun: time.Now()}
 	t.budget.credit.Store(firstCredits)
 	t.tls, t.err = clientTLS(cfg)
 	// What is started lives as long as the transport and belongs to no request.
@@ -314,6 +322,6 @@ func (t *Transport) newPool(certificate *tls.Certificate) *pool {
 		Net:              &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive},
 		TLS:              c,
 		HandshakeTimeout: handshakeTimeout,
-		Buffers:          t.buffers,
+		Buffers:          t.cfg.Buffers,
 	}}
 }

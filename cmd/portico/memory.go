@@ -11,9 +11,9 @@ const (
 	memoryInterval = 5 * time.Second
 	// quietRate is how little is allocated in an interval by a process that has nothing to do.
 	quietRate = 8 << 20
-	// worthReturning is what a collection is made for at least: it takes a tenth of a second for some hundred megabytes. It must free a third of
-	// what is live, too, or a large process would do little else.
-	worthReturning = 48 << 20
+	// worthReturning is what a collection is made for at least: it takes a tenth of a second for some hundred megabytes, a few of them for a
+	// process that has nothing to do. It must free a third of what is live, too, or a large process would do little else.
+	worthReturning = 24 << 20
 )
 
 // memory gives back to the system what a burst of work has taken, once the process is quiet again. Left alone, Go keeps it until the next

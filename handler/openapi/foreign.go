@@ -26,7 +26,7 @@ type Importer struct{ packer packer }
 
 // Import keeps the document of version 3, in JSON, of the group-version at path. name is what its server knows it by, or empty.
 func (i *Importer) Import(path, name string, text []byte) (*Foreign, error) {
-	if err := json.Unmarshal(text, &spec3.OpenAPI{}); err != nil {
+	if _, err := readV3(text); err != nil {
 		return nil, fmt.Errorf("reading the description of %s: %w", path, err)
 	}
 	d := &document{name: name, json: newLazy(&i.packer, mediaJSON, func() ([]byte, error) { return text, nil })}
@@ -39,11 +39,16 @@ func (i *Importer) Import(path, name string, text []byte) (*Foreign, error) {
 		if err != nil {
 			return nil, err
 		}
-		made := &spec3.OpenAPI{}
-		return made, json.Unmarshal(text, made)
+		return readV3(text)
 	}
 	d.proto = newLazy(&i.packer, mediaProtoV3, d.encodeProto)
 	return &Foreign{path: path, doc: d}, nil
+}
+
+// readV3 is json.Unmarshal, which would read all of it twice.
+func readV3(text []byte) (*spec3.OpenAPI, error) {
+	made := &spec3.OpenAPI{}
+	return made, made.UnmarshalJSON(text)
 }
 
 // ImportV2 makes documents of version 3 of the only one that an older server has, for the group-versions at paths.
