@@ -9,11 +9,13 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/registry"
+	"github.com/portico-api/portico/handler/rest"
 )
 
 // definition is what a user defines a custom resource with.
@@ -44,6 +46,18 @@ func definitions(now func() time.Time) registry.Resource {
 	}
 }
 
+// maxDepth is how deep a definition may be nested. A schema in a schema takes one level or two; people write ten of them, and generators thirty.
+const maxDepth = 256
+
+// bounded has deeper definitions refused, by its subresources as well.
+func bounded(r *rest.Resource) *rest.Resource {
+	r.MaxDepth = maxDepth
+	for _, sub := range r.Subresources {
+		sub.MaxDepth = maxDepth
+	}
+	return r
+}
+
 func definitionStrategy(now func() time.Time) registry.Strategy {
 	return registry.Strategy{
 		Generation: true,
@@ -69,7 +83,11 @@ func definitionStrategy(now func() time.Time) registry.Strategy {
 			})
 		},
 		ValidateChange: func(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-			return checked(obj, old, func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList {
+			d, before := obj.(*definition), old.(*definition)
+			if apiequality.Semantic.DeepEqual(&d.Spec, &before.Spec) {
+				d, before = withNominalSchemas(d), withNominalSchemas(before)
+			}
+			return checked(d, before, func(d, before *apiextensions.CustomResourceDefinition) field.ErrorList {
 				return validation.ValidateCustomResourceDefinitionUpdate(ctx, d, before)
 			})
 		},
@@ -84,6 +102,20 @@ func definitionStrategy(now func() time.Time) registry.Strategy {
 // validateStatusUpdate leaves schemas out: no rule of a status looks at them, and to convert them would be most of the work.
 func validateStatusUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
 	return checked(withoutSchemas(obj.(*definition)), withoutSchemas(old.(*definition)), validation.ValidateUpdateCustomResourceDefinitionStatus)
+}
+
+// withNominalSchemas is d with versions that say nothing but their names. What has been accepted stays so as long as it is not touched, and need not
+// be checked again by who changes labels: to do so takes longer than to accept it.
+func withNominalSchemas(d *definition) *definition {
+	light, keep := *d, true
+	light.Spec.Versions = make([]apiextensionsv1.CustomResourceDefinitionVersion, len(d.Spec.Versions))
+	for i, v := range d.Spec.Versions {
+		light.Spec.Versions[i] = apiextensionsv1.CustomResourceDefinitionVersion{
+			Name: v.Name, Served: v.Served, Storage: v.Storage,
+			Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &keep}},
+		}
+	}
+	return &light
 }
 
 // noteStorage notes the version that objects are stored in from now on.

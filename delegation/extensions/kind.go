@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
+	"weak"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +33,7 @@ type kind struct {
 // newKind makes the kind of a definition. load finds the definition with its schemas, when something of them is needed first.
 func newKind(d *definition, load func() (*definition, error), clients *hookclient.Clients, m conversionMetrics) (*kind, error) {
 	k := &kind{definition: d, versions: map[string]*versionSchema{}}
+	load = remembered(load)
 	var err error
 	if k.converter, err = newConverter(d, clients, m); err != nil {
 		return nil, err
@@ -55,6 +58,25 @@ func newKind(d *definition, load func() (*definition, error), clients *hookclien
 		return nil, fmt.Errorf("%s has no version that is stored", d.Name)
 	}
 	return k, nil
+}
+
+// remembered keeps what load returns until the memory is wanted: whoever needs the schemas of all versions would decode all of them for each.
+func remembered(load func() (*definition, error)) func() (*definition, error) {
+	var mu sync.Mutex
+	var last weak.Pointer[definition]
+	return func() (*definition, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if d := last.Value(); d != nil {
+			return d, nil
+		}
+		d, err := load()
+		if err != nil {
+			return nil, err
+		}
+		last = weak.Make(d)
+		return d, nil
+	}
 }
 
 func (k *kind) gvk(version string) schema.GroupVersionKind {

@@ -132,14 +132,18 @@ func (r *rig) get(path string, header ...string) *answer {
 	return r.do(http.MethodGet, path, nil, header...)
 }
 
-// do sends body, which is YAML when it is text.
+// do sends body, which is YAML when it is text, and sent as it is when it is bytes.
 func (r *rig) do(method, path string, body any, header ...string) *answer {
 	r.t.Helper()
 	var sent []byte
 	var err error
-	if text, ok := body.(string); ok {
-		sent, err = yaml.YAMLToJSON([]byte(text))
-	} else if body != nil {
+	switch body := body.(type) {
+	case nil:
+	case string:
+		sent, err = yaml.YAMLToJSON([]byte(body))
+	case []byte:
+		sent = body
+	default:
 		sent, err = json.Marshal(body)
 	}
 	if err != nil {

@@ -107,7 +107,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 }
 
 func (s *Server) install() error {
-	resource := s.turns.givenTo(s.definitions.Rest())
+	resource := bounded(s.turns.givenTo(s.definitions.Rest()))
 	resource.Storage = &inTurns{s.definitions, s.turns}
 	err := s.InstallAPIGroups(&delegation.APIGroupInfo{
 		Group:      groupName,

@@ -16,6 +16,9 @@ import (
 
 // applyTransform makes the object that an applied configuration wants of the one that there is, or of none.
 func (e *endpoint) applyTransform(ctx context.Context, body []byte, at target, opts *metav1.PatchOptions) (Transform, error) {
+	if err := e.boundDepth(body, formatYAML, at.name); err != nil {
+		return nil, err
+	}
 	config, err := parseConfiguration(ctx, body, opts.FieldValidation)
 	if err != nil {
 		return nil, err

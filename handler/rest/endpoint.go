@@ -218,8 +218,11 @@ func (e *endpoint) readObject(w http.ResponseWriter, r *http.Request) ([]byte, f
 	return body, f, err
 }
 
-// decodeObject decodes the object in a request's body and settles what unknown and double fields mean.
-func (e *endpoint) decodeObject(ctx context.Context, body []byte, f format, validation string) (runtime.Object, error) {
+// decodeObject decodes the object in a request's body, which is about name if the path says so, and settles what unknown and double fields mean.
+func (e *endpoint) decodeObject(ctx context.Context, body []byte, f format, name, validation string) (runtime.Object, error) {
+	if err := e.boundDepth(body, f, name); err != nil {
+		return nil, err
+	}
 	obj := e.res.New()
 	problems, err := e.decode(body, f, obj)
 	if err != nil {

@@ -164,6 +164,9 @@ func (e *endpoint) patched(ctx context.Context, change change, current runtime.O
 	if err != nil {
 		return nil, err
 	}
+	if err := e.boundDepth(after, formatJSON, at.name); err != nil {
+		return nil, err
+	}
 	obj := e.res.New()
 	problems, err := e.decode(after, formatJSON, obj)
 	if err != nil {

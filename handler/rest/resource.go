@@ -41,6 +41,9 @@ type Resource struct {
 	// nothing. An error says that it is no object of its kind.
 	Settle func(obj runtime.Object) (unknown []error, err error)
 
+	// MaxDepth is how deep objects that clients send may be nested; 0 leaves it to who decodes them. It is for types that contain themselves.
+	MaxDepth int
+
 	// Turn does what a write of one object takes, once its body, of size bytes, is there, and may have it wait for others first. What waits for
 	// the client is no part of it. Nil does it at once.
 	Turn func(ctx context.Context, size int, write func(ctx context.Context) error) error

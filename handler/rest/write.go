@@ -31,7 +31,7 @@ func (e *endpoint) create(w http.ResponseWriter, r *http.Request, at target) err
 	}
 	var stored runtime.Object
 	err = e.inTurn(r.Context(), len(body), func(ctx context.Context) error {
-		obj, err := e.decodeObject(ctx, body, f, opts.FieldValidation)
+		obj, err := e.decodeObject(ctx, body, f, at.name, opts.FieldValidation)
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (e *endpoint) update(w http.ResponseWriter, r *http.Request, at target) err
 	var stored runtime.Object
 	var created bool
 	err = e.inTurn(r.Context(), len(body), func(ctx context.Context) error {
-		obj, err := e.decodeObject(ctx, body, f, opts.FieldValidation)
+		obj, err := e.decodeObject(ctx, body, f, at.name, opts.FieldValidation)
 		if err != nil {
 			return err
 		}
