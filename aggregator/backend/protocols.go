@@ -1,0 +1,56 @@
+package backend
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/portico-api/portico/aggregator/wire"
+)
+
+// askAgain is how long it is believed that an endpoint does not speak HTTP/1.1.
+const askAgain = int64(time.Minute)
+
+// protocols is what is known of what an endpoint speaks. It comes from handshakes that were made anyway: that with an API server, which has both
+// protocols, is the one that it always was until there is a watch. An endpoint may come back as another server at any time, so all of it is only what was
+// seen last, and each new connection may change it.
+type protocols struct {
+	onlyHTTP1 atomic.Bool  // HTTP/1.1 was chosen when both were offered
+	refused   atomic.Int64 // when HTTP/1.1 was refused, by the transport's clock; 0 if it was not
+}
+
+// share tells whether a request goes over a shared connection.
+func (s *protocols) share(need wire.Need) bool {
+	return !need.Alone && (s.refused.Load() != 0 || need.Long && !s.onlyHTTP1.Load())
+}
+
+// askOnce tells whether HTTP/1.1 is to be tried for a request although it was refused, which is long ago.
+func (s *protocols) askOnce(need wire.Need, now int64) bool {
+	refused := s.refused.Load()
+	return !need.Long && refused != 0 && now-refused > askAgain
+}
+
+// doubt tells whether a connection for which HTTP/1.1 alone was offered turned out to be of no use. A server that confirms no protocol either knows nothing of
+// this choice, and speaks HTTP/1.1, or it has HTTP/2 alone and shows it only to who offers that.
+func (s *protocols) doubt(need wire.Need, c *wire.Conn, err error, now int64) bool {
+	switch {
+	case err != nil && !wire.Refuses(err):
+		return false
+	case err == nil && c.Negotiated() == wire.HTTP1:
+		if s.refused.Load() != 0 {
+			s.refused.Store(0)
+		}
+		return false
+	case need.Alone, err == nil && s.onlyHTTP1.Load():
+		return false
+	}
+	s.refused.Store(now)
+	return true
+}
+
+// chose notes what an endpoint chose when it was offered both.
+func (s *protocols) chose(protocol string) {
+	s.onlyHTTP1.Store(protocol != wire.HTTP2)
+	if protocol != wire.HTTP2 {
+		s.refused.Store(0)
+	}
+}
