@@ -70,7 +70,7 @@ func (e *Endpoint) Connect(ctx context.Context, need wire.Need) (*wire.Conn, *wi
 	if err != nil {
 		return nil, nil, err
 	}
-	if e.protocols.share(need) {
+	if e.protocols.share(need, e.owner) {
 		if !e.protocols.askOnce(need, e.owner.clock()) {
 			return e.connectShared(ctx, p, need)
 		}

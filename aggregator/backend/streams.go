@@ -150,7 +150,7 @@ func (e *Endpoint) settle(d *dial, c *wire.Conn, err error) (waiting int) {
 
 // adopt shares a new connection with whoever wants, if HTTP/2 was chosen for it. Otherwise it returns it.
 func (e *Endpoint) adopt(ctx context.Context, p *pool, c *wire.Conn) (*wire.Conn, error) {
-	e.protocols.chose(c.Negotiated())
+	e.protocols.chose(c.Negotiated(), e.owner.clock())
 	if c.Negotiated() != wire.HTTP2 {
 		return c, nil
 	}

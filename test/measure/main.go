@@ -23,6 +23,7 @@ func main() {
 	objects := flag.Int("objects", 0, "how many objects of them to make")
 	apiServices := flag.Int("apiservices", 0, "how many servers to put behind the front door, instead of measuring starts")
 	watches := flag.Int("watches", 0, "how many watches on them to open")
+	http1 := flag.Bool("http1", false, "whether those servers speak HTTP/1.1 alone")
 	asked := flag.String("ask", "", "for its own use: the address of a server to ask until the input ends")
 	dataDir := flag.String("data-dir", "", "for its own use: the directory of that server")
 	flag.Parse()
@@ -41,7 +42,7 @@ func main() {
 		return
 	}
 	if *apiServices > 0 {
-		if err := measureAPIServices(*binary, *apiServices, *watches, *idle); err != nil {
+		if err := measureAPIServices(*binary, *apiServices, *watches, *http1, *idle); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
