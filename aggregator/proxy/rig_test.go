@@ -131,20 +131,22 @@ func (t *target) Connect(ctx context.Context, need wire.Need) (*wire.Conn, *wire
 	return c, nil, nil
 }
 
-// share has everything go over one connection of HTTP/2.
-func (t *target) share(tb testing.TB) {
+// share makes a connection of HTTP/2.
+func (t *target) share(tb testing.TB) *wire.Shared {
 	tb.Helper()
-	t.dialer.Either = t.dialer.TLS.Clone()
-	t.dialer.Either.NextProtos = []string{wire.HTTP2}
-	c, err := t.dialer.DialEither(tb.Context(), t.address)
+	d := t.dialer
+	d.Either = d.TLS.Clone()
+	d.Either.NextProtos = []string{wire.HTTP2}
+	c, err := d.DialEither(tb.Context(), t.address)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	t.shared, err = c.Share(tb.Context(), time.Minute, func() {})
+	shared, err := c.Share(tb.Context(), time.Minute, func() {})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(t.shared.Close)
+	tb.Cleanup(shared.Close)
+	return shared
 }
 
 // Ended is Done for a stream.
@@ -215,7 +217,7 @@ func front(tb testing.TB, handler http.HandlerFunc, change func(*proxy.Config)) 
 	back := server(tb, cert, handler)
 	to := newTarget(tb, back.Listener.Addr().String(), roots)
 	if strings.Contains(tb.Name(), overStreams) {
-		to.share(tb)
+		to.shared = to.share(tb)
 	}
 	cfg := config(to)
 	if change != nil {

@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/net/http2"
@@ -23,6 +24,7 @@ type Stream struct {
 	Interrupt context.CancelFunc
 
 	response *http.Response
+	close    func() error // closes the body of response; the second time may do harm
 	answer   *Answer
 	buf      []byte // lent while there is something in it
 	ended    error  // of reading or sending; io.EOF included
@@ -56,6 +58,12 @@ func (s *Stream) Send(r *http.Request) (answer *Answer, interim []Answer, err er
 	s.response, err = s.shared.conn.RoundTrip(r.WithContext(ctx))
 	if err == nil {
 		s.answer = answerOf(s.response)
+		s.close = s.response.Body.Close
+		if r.Body != nil {
+			// While the body waits for the backend to take more of it, the library does not look whether anybody still wants it to.
+			s.close = sync.OnceValue(s.close)
+			context.AfterFunc(s.ctx, func() { _ = s.close() })
+		}
 		return s.answer, interim, nil
 	}
 	s.ended = err
@@ -129,7 +137,7 @@ func (s *Stream) End() {
 		if s.ended != io.EOF {
 			s.Interrupt() // the backend is told, and not waited for
 		}
-		_ = s.response.Body.Close()
+		_ = s.close()
 	}
 	s.Interrupt()
 	s.shared.done()
