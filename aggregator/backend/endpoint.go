@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -83,7 +84,7 @@ func (e *Endpoint) Connect(ctx context.Context, need wire.Need) (*wire.Conn, *wi
 	}
 	c, err := e.dial(ctx, p, need)
 	if err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && err != errOnlyHTTP2 {
 			e.owner.failed(e)
 		}
 		return nil, nil, err
@@ -103,15 +104,29 @@ func (e *Endpoint) dial(ctx context.Context, p *pool, need wire.Need) (*wire.Con
 		}
 		return e.adopt(ctx, p, c)
 	}
+	known := e.protocols.refused.Load() != 0
 	c, err := p.dial(ctx, e.address)
-	if !e.protocols.doubt(need, c, err, e.owner.clock()) {
+	if !e.protocols.doubt(c, err, e.owner.clock()) {
 		return c, err
 	}
 	if c != nil {
 		c.Goodbye()
 	}
-	return nil, nil
+	if !need.Alone {
+		return nil, nil
+	}
+	if err == nil && !known {
+		if c, err = p.dialEither(ctx, e.address); err == nil {
+			c, err = e.adopt(ctx, p, c)
+		}
+		if c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, errOnlyHTTP2
 }
+
+var errOnlyHTTP2 = errors.New("the backend has HTTP/2 alone, and this needs HTTP/1.1")
 
 // reuse returns a connection that was used before, or nil.
 func (e *Endpoint) reuse(p *pool, safe bool) *wire.Conn {

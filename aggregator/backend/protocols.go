@@ -38,7 +38,7 @@ func (s *protocols) askOnce(need wire.Need, now int64) bool {
 
 // doubt tells whether a connection for which HTTP/1.1 alone was offered turned out to be of no use. A server that confirms no protocol either knows nothing of
 // this choice, and speaks HTTP/1.1, or it has HTTP/2 alone and shows it only to who offers that.
-func (s *protocols) doubt(need wire.Need, c *wire.Conn, err error, now int64) bool {
+func (s *protocols) doubt(c *wire.Conn, err error, now int64) bool {
 	switch {
 	case err != nil && !wire.Refuses(err):
 		return false
@@ -47,7 +47,7 @@ func (s *protocols) doubt(need wire.Need, c *wire.Conn, err error, now int64) bo
 			s.refused.Store(0)
 		}
 		return false
-	case need.Alone, err == nil && s.onlyHTTP1.Load() != 0:
+	case err == nil && s.onlyHTTP1.Load() != 0:
 		return false
 	}
 	s.refused.Store(now)
