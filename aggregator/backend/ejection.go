@@ -147,7 +147,7 @@ func (t *Transport) probe(ctx context.Context, e *Endpoint) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.dial(ctx, e.address)
+	c, err := p.dialEither(ctx, e.address)
 	if err == nil {
 		c.Goodbye()
 	}

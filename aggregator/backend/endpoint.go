@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,9 @@ type Endpoint struct {
 	idle   []idleConn  // the one used last is last
 	reaper *time.Timer // nil while nothing is idle
 	busy   map[*wire.Conn]lease
+	shared sharedConns
+
+	protocols protocols
 }
 
 type idleConn struct {
@@ -60,39 +64,95 @@ func (e *Endpoint) asGone() *Endpoint {
 // Address is the host:port of the endpoint.
 func (e *Endpoint) Address() string { return e.address }
 
-// Connect returns a connection for one exchange: one that was used before, or a new one. safe tells that the request may be
-// sent elsewhere when this endpoint turns out to hang. When it fails, nothing was sent.
-func (e *Endpoint) Connect(ctx context.Context, safe bool) (*wire.Conn, error) {
+// Connect returns what a request goes over: a connection for this exchange alone, which was used before or is new, or else a stream of a shared one.
+// When it fails, nothing was sent.
+func (e *Endpoint) Connect(ctx context.Context, need wire.Need) (*wire.Conn, *wire.Stream, error) {
 	p, err := e.owner.current()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	if e.protocols.share(need, e.owner) {
+		if !e.protocols.askOnce(need, e.owner.clock()) {
+			return e.connectShared(ctx, p, need)
+		}
+		if s := e.join(ctx, p, need); s != nil {
+			return nil, s, nil
+		}
+	}
+	if c := e.reuse(p, need.Safe); c != nil {
+		return c, nil, nil
+	}
+	c, err := e.dial(ctx, p, need)
+	if err != nil {
+		if ctx.Err() == nil && err != errOnlyHTTP2 {
+			e.owner.failed(e)
+		}
+		return nil, nil, err
+	}
+	if c == nil {
+		return e.connectShared(ctx, p, need)
+	}
+	return e.begin(c, p, need.Safe), nil, nil
+}
+
+// dial makes a connection of HTTP/1.1. It returns none if the endpoint turns out to have HTTP/2, and the request can go over that.
+func (e *Endpoint) dial(ctx context.Context, p *pool, need wire.Need) (*wire.Conn, error) {
+	if need.Long && !need.Alone {
+		c, err := p.dialEither(ctx, e.address) // it had no HTTP/2 when it was asked last, and can as well be asked again
+		if err != nil {
+			return nil, err
+		}
+		return e.adopt(ctx, p, c)
+	}
+	known := e.protocols.refused.Load() != 0
+	c, err := p.dial(ctx, e.address)
+	if !e.protocols.doubt(c, err, e.owner.clock()) {
+		return c, err
+	}
+	if c != nil {
+		c.Goodbye()
+	}
+	if !need.Alone {
+		return nil, nil
+	}
+	if err == nil && !known {
+		if c, err = p.dialEither(ctx, e.address); err == nil {
+			c, err = e.adopt(ctx, p, c)
+		}
+		if c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, errOnlyHTTP2
+}
+
+var errOnlyHTTP2 = errors.New("the backend has HTTP/2 alone, and this needs HTTP/1.1")
+
+// reuse returns a connection that was used before, or nil.
+func (e *Endpoint) reuse(p *pool, safe bool) *wire.Conn {
 	for {
 		c := e.take(p.certificate, safe)
 		if c == nil {
-			break
+			return nil
 		}
 		if c.Alive() {
 			e.health.wait(e.owner.clock())
 			c.Begin()
-			return c, nil
+			return c
 		}
 		e.lose(c)
 	}
-	c, err := p.dial(ctx, e.address)
-	if err != nil {
-		if ctx.Err() == nil {
-			e.owner.failed(e)
-		}
-		return nil, err
-	}
+}
+
+// begin begins the first exchange on a new connection.
+func (e *Endpoint) begin(c *wire.Conn, p *pool, safe bool) *wire.Conn {
 	e.witness.Count(Connections, 1)
 	e.mu.Lock()
 	e.busy[c] = lease{p.certificate, safe}
 	e.mu.Unlock()
 	e.health.wait(e.owner.clock())
 	c.Begin()
-	return c, nil
+	return c
 }
 
 // Answered tells that the head of the answer has come.
@@ -209,6 +269,7 @@ func (e *Endpoint) closeIdle() {
 // retire ends what is idle; what is in use goes on to its end and is not used again.
 func (e *Endpoint) retire() {
 	e.closeIdle()
+	defer e.drainShared()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.gone = true
@@ -222,6 +283,7 @@ func (e *Endpoint) retire() {
 // abandon ends the requests that wait for an endpoint that hangs, and may be sent elsewhere.
 func (e *Endpoint) abandon() {
 	e.closeIdle()
+	e.abandonShared()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c, l := range e.busy {

@@ -69,7 +69,7 @@ func ask(tr *backend.Transport, not *backend.Endpoint) (chosen *backend.Endpoint
 	if err != nil {
 		return nil, 0, err
 	}
-	c, err := e.Connect(context.Background(), true)
+	c, _, err := e.Connect(context.Background(), wire.Need{Safe: true})
 	if err != nil {
 		e.Done(nil, false, false)
 		return e, 0, err
@@ -239,7 +239,7 @@ func TestAnEndpointThatHangsIsLeftOutAndWhatWaitsIsFreed(t *testing.T) {
 			e.Done(nil, false, false)
 			return false
 		}
-		c, err := e.Connect(t.Context(), true)
+		c, _, err := e.Connect(t.Context(), wire.Need{Safe: true})
 		if err != nil {
 			t.Fatal(err)
 		}

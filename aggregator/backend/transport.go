@@ -62,10 +62,9 @@ type Buffers = wire.Buffers
 // Transport spreads the requests of one APIService over the endpoints of its service and owns the
 // connections to them.
 //
-// It speaks HTTP/1.1 to backends, on pooled connections: each request has a connection of its own,
-// so no request waits behind another one's stream, a backend with several replicas is not pinned to
-// one of them, and a short request costs less than over HTTP/2 (see BenchmarkRoundTrip). Each watch then
-// holds a connection, which is as it should be.
+// Short requests have a connection of HTTP/1.1 each, from a pool: none waits behind another one's stream, and it costs less than over HTTP/2 (see
+// BenchmarkRoundTrip). Reads that go on, as watches do, share connections of HTTP/2, a hundred of them each, if the backend has that; so does everything
+// to a backend that has nothing else. Each request chooses its endpoint anew, so a backend with several replicas is not pinned to one of them.
 type Transport struct {
 	cfg      Config
 	resolver *Resolver
@@ -94,8 +93,16 @@ type pool struct {
 	peers       *metrics.Peers
 }
 
+// dial makes a connection that speaks HTTP/1.1.
 func (p *pool) dial(ctx context.Context, address string) (*wire.Conn, error) {
 	c, err := p.dialer.Dial(ctx, address)
+	p.peers.Failed(err)
+	return c, err
+}
+
+// dialEither makes a connection that speaks what the backend chooses.
+func (p *pool) dialEither(ctx context.Context, address string) (*wire.Conn, error) {
+	c, err := p.dialer.DialEither(ctx, address)
 	p.peers.Failed(err)
 	return c, err
 }
@@ -135,7 +142,7 @@ func clientTLS(cfg Config) (*tls.Config, error) {
 		MinVersion:         tls.VersionTLS12,
 		ServerName:         cfg.Service.ServerName(),
 		InsecureSkipVerify: cfg.InsecureSkipTLSVerify,
-		NextProtos:         []string{"http/1.1"},
+		NextProtos:         []string{wire.HTTP1},
 		VerifyConnection:   cfg.Peers.Connected,
 	}
 	switch {
@@ -229,19 +236,31 @@ func (t *Transport) endpoints() *endpointSet {
 
 // RoundTrip sends one of our own requests to the endpoint in its URL, whether requests of clients go there or not.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return t.send(r, wire.Need{})
+}
+
+// Follow is RoundTrip for a request whose answer goes on.
+func (t *Transport) Follow(r *http.Request) (*http.Response, error) {
+	return t.send(r, wire.Need{Long: true})
+}
+
+func (t *Transport) send(r *http.Request, need wire.Need) (*http.Response, error) {
 	if t.err != nil {
 		return nil, t.err
 	}
 	e := t.at(r.URL.Host)
 	e.inFlight.Add(1)
 	e.witness.Count(InFlight, 1)
-	c, err := e.Connect(r.Context(), false)
+	c, s, err := e.Connect(r.Context(), need)
 	if err != nil {
 		e.Done(nil, false, false)
 		return nil, err
 	}
 	// What it is asked by us is not what clients ask: it is not judged by it.
 	e.health.waiting.Add(-1)
+	if s != nil {
+		return e.exchange(s, r)
+	}
 	return wire.RoundTrip(c, r, func(error) {
 		// A document is asked for once in a while: thousands of connections need not remember how long it was.
 		if c.Large() {
@@ -304,6 +323,7 @@ func (t *Transport) current() (*pool, error) {
 	if set := t.set.Load(); former != nil && set != nil {
 		for _, e := range set.endpoints {
 			e.closeIdle()
+			e.drainShared()
 		}
 	}
 	return p, nil
@@ -318,9 +338,12 @@ func (t *Transport) newPool(certificate *tls.Certificate) *pool {
 		// would otherwise take the request for one without.
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	}
+	either := c.Clone()
+	either.NextProtos = []string{wire.HTTP2, wire.HTTP1}
 	return &pool{certificate: certificate, peers: t.cfg.Peers, dialer: wire.Dialer{
 		Net:              &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive},
 		TLS:              c,
+		Either:           either,
 		HandshakeTimeout: handshakeTimeout,
 		Buffers:          t.cfg.Buffers,
 	}}

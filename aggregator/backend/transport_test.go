@@ -60,7 +60,7 @@ func certificate(tb testing.TB, name string) (*tls.Certificate, []byte) {
 func server(tb testing.TB, cert *tls.Certificate, handler http.HandlerFunc) *httptest.Server {
 	tb.Helper()
 	s := httptest.NewUnstartedServer(handler)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{*cert}, ClientAuth: tls.RequestClientCert}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{*cert}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"h2", "http/1.1"}}
 	s.EnableHTTP2 = true
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()

@@ -25,6 +25,7 @@ type passage struct {
 	who      user.Info
 	protocol string // that the client asks to change to, if any
 	safe     bool   // it may be sent again whatever became of it
+	long     bool   // it reads what goes on
 
 	head   *[]byte // room for the head and a small body, until there is an answer
 	body   []byte  // all of it, if it is small
@@ -55,7 +56,10 @@ func (p *passage) run() {
 // try sends the request to e. It reports whether it should be sent again, in which case nothing has been answered.
 func (p *passage) try(e Endpoint, try int, former Endpoint) (again bool) {
 	begun := time.Now()
-	conn, err := e.Connect(p.ctx, p.safe)
+	conn, stream, err := e.Connect(p.ctx, wire.Need{Safe: p.safe, Long: p.long, Alone: p.protocol != ""})
+	if stream != nil {
+		return p.tryStream(e, stream, try, begun)
+	}
 	if err != nil {
 		e.Done(nil, false, false)
 		// Nothing was sent, so it can go to any other endpoint.
@@ -83,8 +87,7 @@ func (p *passage) try(e Endpoint, try int, former Endpoint) (again bool) {
 		return false
 	}
 	e.Answered(answer.Status, time.Since(begun))
-	if try == 1 && answer.Status == http.StatusServiceUnavailable && p.safe && p.upload == nil && p.ctx.Err() == nil && p.h.cfg.Backend.MayRetry() {
-		// A server that stops says so to who comes too late. Another one may be well.
+	if p.mayAskAgain(answer, try) {
 		release(conn, forget)
 		e.Done(conn, true, false)
 		return true
@@ -97,6 +100,11 @@ func (p *passage) try(e Endpoint, try int, former Endpoint) (again bool) {
 	e.Done(conn, true, result == backendBroke && !gone && unread == nil)
 	p.conclude(result, gone)
 	return false
+}
+
+// mayAskAgain tells whether an answer is not for the client. A server that stops says so to who comes too late. Another one may be well.
+func (p *passage) mayAskAgain(answer *wire.Answer, try int) bool {
+	return try == 1 && answer.Status == http.StatusServiceUnavailable && p.safe && p.upload == nil && p.ctx.Err() == nil && p.h.cfg.Backend.MayRetry()
 }
 
 // dropHead gives the room back; the head will not be sent again. It may be called twice.

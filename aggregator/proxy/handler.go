@@ -22,12 +22,14 @@ type Backend interface {
 
 // Endpoint is where one request goes.
 type Endpoint interface {
-	// Connect returns a connection for the request. safe tells that it may be sent elsewhere if this endpoint turns out to hang.
-	Connect(ctx context.Context, safe bool) (*wire.Conn, error)
+	// Connect returns what the request goes over: a connection, or else a stream on one that is shared.
+	Connect(ctx context.Context, need wire.Need) (*wire.Conn, *wire.Stream, error)
 	// Answered tells that the head of the answer has come.
 	Answered(code int, took time.Duration)
 	// Done is called once, at the end; conn is nil when there was none. failed tells that the endpoint is to blame.
 	Done(conn *wire.Conn, answered, failed bool)
+	// Ended is called in place of Done at the end of a stream.
+	Ended(stream *wire.Stream, answered, failed bool)
 }
 
 // Config is what the proxy cannot know by itself. Backend, UserFrom and WriteError are needed; the
@@ -47,6 +49,8 @@ type Config struct {
 	// IsWatch tells the requests whose answer is a stream of events: its beginning is shown to the
 	// client at once, and it may end at any time, so it ends cleanly when Stopping ends.
 	IsWatch func(*http.Request) bool
+	// IsLong tells the requests whose answer goes on, watches among them: those that only read share connections to a backend that can do that.
+	IsLong func(*http.Request) bool
 	// Stopping ends when the server begins to end; watches and upgraded connections end then.
 	Stopping context.Context
 	// OnError is told of each error answer that is the proxy's own and not the backend's.
@@ -72,6 +76,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	if cfg.IsWatch == nil {
 		cfg.IsWatch = func(*http.Request) bool { return false }
+	}
+	if cfg.IsLong == nil {
+		cfg.IsLong = func(*http.Request) bool { return false }
 	}
 	if cfg.OnError == nil {
 		cfg.OnError = func(*http.Request, int) {}
@@ -102,6 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := passage{h: h, w: w, r: r, ctx: ctx, who: who, protocol: upgradeProtocol(r)}
 	// A GET that asks for another protocol may be a command that is run.
 	p.safe = isSafe(r.Method) && p.protocol == ""
+	p.long = p.safe && r.ContentLength == 0 && h.cfg.IsLong(r)
 	p.run()
 }
 

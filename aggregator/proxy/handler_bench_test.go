@@ -43,10 +43,12 @@ func (c *canned) Pick(proxy.Endpoint) (proxy.Endpoint, error) { return c, nil }
 
 func (c *canned) MayRetry() bool { return false }
 
-func (c *canned) Connect(context.Context, bool) (*wire.Conn, error) {
+func (c *canned) Connect(context.Context, wire.Need) (*wire.Conn, *wire.Stream, error) {
 	c.conn.Begin()
-	return c.conn, nil
+	return c.conn, nil, nil
 }
+
+func (c *canned) Ended(*wire.Stream, bool, bool) {}
 
 func (c *canned) Answered(int, time.Duration) {}
 

@@ -24,7 +24,13 @@ func (p *passage) relay(conn *wire.Conn, answer *wire.Answer, forget func() bool
 	return p.relayAnswer(conn, answer)
 }
 
-func (p *passage) relayAnswer(conn *wire.Conn, answer *wire.Answer) outcome {
+// source is where the body of an answer comes from: a connection or a stream.
+type source interface {
+	Next() ([]byte, error)
+	Ready() bool
+}
+
+func (p *passage) relayAnswer(from source, answer *wire.Answer) outcome {
 	header := p.w.Header()
 	copyAnswerHeader(header, answer.Header)
 	var announced []string
@@ -43,10 +49,10 @@ func (p *passage) relayAnswer(conn *wire.Conn, answer *wire.Answer) outcome {
 	switch {
 	case s.live && p.h.cfg.IsWatch(p.r):
 		s.flush()
-	case s.live && !conn.Ready():
+	case s.live && !from.Ready():
 		defer s.flushWhenSlow()()
 	}
-	switch err := s.copy(conn); {
+	switch err := s.copy(from); {
 	case err == nil:
 	case s.broken:
 		return clientGone
@@ -115,9 +121,9 @@ func (s *stream) start() {
 }
 
 // copy copies the body until its end, straight from the buffer that it was read into.
-func (s *stream) copy(conn *wire.Conn) error {
+func (s *stream) copy(from source) error {
 	for first := true; ; first = false {
-		data, err := conn.Next()
+		data, err := from.Next()
 		if len(data) > 0 {
 			if first {
 				s.start()
@@ -127,7 +133,7 @@ func (s *stream) copy(conn *wire.Conn) error {
 				return werr
 			}
 			// At the end of the body the server flushes by itself, in one packet with the end.
-			if s.live && err == nil && !conn.Ready() {
+			if s.live && err == nil && !from.Ready() {
 				s.flush()
 			}
 		}

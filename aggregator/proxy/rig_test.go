@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,8 +76,10 @@ type target struct {
 	dialer    wire.Dialer
 	err       error
 
-	mu   sync.Mutex
-	idle []*wire.Conn
+	mu     sync.Mutex
+	idle   []*wire.Conn
+	shared *wire.Shared // if everything goes over HTTP/2
+	blamed int
 }
 
 func newTarget(tb testing.TB, address string, roots *x509.CertPool) *target {
@@ -100,25 +103,60 @@ func (t *target) Pick(proxy.Endpoint) (proxy.Endpoint, error) { return t, t.err 
 
 func (t *target) MayRetry() bool { return true }
 
-func (t *target) Connect(ctx context.Context, _ bool) (*wire.Conn, error) {
+func (t *target) Connect(ctx context.Context, need wire.Need) (*wire.Conn, *wire.Stream, error) {
 	t.mu.Lock()
+	if t.shared != nil {
+		defer t.mu.Unlock()
+		if s := t.shared.Begin(ctx, need.Safe); s != nil {
+			return nil, s, nil
+		}
+		return nil, nil, errors.New("there is no room")
+	}
 	for n := len(t.idle); n > 0; n = len(t.idle) {
 		c := t.idle[n-1]
 		t.idle = t.idle[:n-1]
 		if c.Alive() {
 			t.mu.Unlock()
 			c.Begin()
-			return c, nil
+			return c, nil, nil
 		}
 		c.Close()
 	}
 	t.mu.Unlock()
 	c, err := t.dialer.Dial(ctx, t.address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.Begin()
-	return c, nil
+	return c, nil, nil
+}
+
+// share makes a connection of HTTP/2.
+func (t *target) share(tb testing.TB) *wire.Shared {
+	tb.Helper()
+	d := t.dialer
+	d.Either = d.TLS.Clone()
+	d.Either.NextProtos = []string{wire.HTTP2}
+	c, err := d.DialEither(tb.Context(), t.address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	shared, err := c.Share(tb.Context(), time.Minute, func() {})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(shared.Close)
+	return shared
+}
+
+// Ended is Done for a stream.
+func (t *target) Ended(s *wire.Stream, _, failed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if failed {
+		t.blamed++
+	}
+	s.End()
 }
 
 func (t *target) Answered(int, time.Duration) {}
@@ -177,7 +215,11 @@ func front(tb testing.TB, handler http.HandlerFunc, change func(*proxy.Config)) 
 	tb.Helper()
 	cert, roots := certificate(tb)
 	back := server(tb, cert, handler)
-	cfg := config(newTarget(tb, back.Listener.Addr().String(), roots))
+	to := newTarget(tb, back.Listener.Addr().String(), roots)
+	if strings.Contains(tb.Name(), overStreams) {
+		to.shared = to.share(tb)
+	}
+	cfg := config(to)
 	if change != nil {
 		change(&cfg)
 	}
@@ -204,7 +246,16 @@ func newClient(tb testing.TB, roots *x509.CertPool, http2 bool) *http.Client {
 	}
 }
 
-// both runs a test over each protocol.
+// overStreams in the name of a test has front speak HTTP/2 to its backend.
+const overStreams = "to_a_backend_of_HTTP/2"
+
+// all runs a test over each protocol on either side.
+func all(t *testing.T, test func(t *testing.T, http2 bool)) {
+	both(t, test)
+	t.Run(overStreams, func(t *testing.T) { both(t, test) })
+}
+
+// both runs a test over each protocol of clients.
 func both(t *testing.T, test func(t *testing.T, http2 bool)) {
 	t.Run("http1", func(t *testing.T) { test(t, false) })
 	t.Run("http2", func(t *testing.T) { test(t, true) })

@@ -20,7 +20,7 @@ func TestAReadThatAStoppingServerRefusesIsAskedAgainOnce(t *testing.T) {
 		"a POST that is refused":      {http.MethodPost, 1, 503, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, http2 bool) {
+			all(t, func(t *testing.T, http2 bool) {
 				var asked atomic.Int32
 				url, client := front(t, func(w http.ResponseWriter, _ *http.Request) {
 					if asked.Add(1) <= test.refused {

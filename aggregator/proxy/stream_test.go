@@ -16,7 +16,7 @@ import (
 )
 
 func TestEventsAreStreamedAsTheyCome(t *testing.T) {
-	both(t, func(t *testing.T, http2 bool) {
+	all(t, func(t *testing.T, http2 bool) {
 		next := make(chan string)
 		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusOK)
@@ -47,7 +47,7 @@ func TestEventsAreStreamedAsTheyCome(t *testing.T) {
 }
 
 func TestTheHeaderOfASlowAnswerIsShown(t *testing.T) {
-	both(t, func(t *testing.T, http2 bool) {
+	all(t, func(t *testing.T, http2 bool) {
 		release := make(chan struct{})
 		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusOK)
@@ -68,7 +68,7 @@ func TestTheHeaderOfASlowAnswerIsShown(t *testing.T) {
 }
 
 func TestWatchesEndCleanlyWhenTheServerStops(t *testing.T) {
-	both(t, func(t *testing.T, http2 bool) {
+	all(t, func(t *testing.T, http2 bool) {
 		stopping, stop := context.WithCancel(t.Context())
 		left := make(chan struct{})
 		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +104,7 @@ func await(t *testing.T, what string, c <-chan struct{}) {
 }
 
 func TestAClientThatGoesAwayReachesTheBackend(t *testing.T) {
-	both(t, func(t *testing.T, http2 bool) {
+	all(t, func(t *testing.T, http2 bool) {
 		entered, left := make(chan struct{}), make(chan struct{})
 		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
 			close(entered)
@@ -128,45 +128,49 @@ func TestAClientThatGoesAwayReachesTheBackend(t *testing.T) {
 }
 
 func TestBodiesStreamBothWaysAtOnce(t *testing.T) {
-	// Only HTTP/2 clients read an answer while they are still sending.
-	url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).EnableFullDuplex()
-		w.WriteHeader(http.StatusOK)
-		_ = http.NewResponseController(w).Flush()
-		buffer := make([]byte, 16)
-		for {
-			n, err := r.Body.Read(buffer)
-			if n > 0 {
-				_, _ = w.Write(buffer[:n])
-				_ = http.NewResponseController(w).Flush()
+	all(t, func(t *testing.T, http2 bool) {
+		if !http2 {
+			return // only HTTP/2 clients read an answer while they are still sending
+		}
+		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush()
+			buffer := make([]byte, 16)
+			for {
+				n, err := r.Body.Read(buffer)
+				if n > 0 {
+					_, _ = w.Write(buffer[:n])
+					_ = http.NewResponseController(w).Flush()
+				}
+				if err != nil {
+					return
+				}
 			}
-			if err != nil {
-				return
+		}, nil)
+		reader, writer := io.Pipe()
+		r, _ := http.NewRequest(http.MethodPost, url+"/apis/example.com/v1/things/one/proxy", reader)
+		answer, err := client(true).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		for _, word := range []string{"ping", "pong"} {
+			_, _ = io.WriteString(writer, word)
+			got := make([]byte, len(word))
+			if _, err := io.ReadFull(answer.Body, got); err != nil || string(got) != word {
+				t.Fatalf("echoed %q, error %v; want %q", got, err, word)
 			}
 		}
-	}, nil)
-	reader, writer := io.Pipe()
-	r, _ := http.NewRequest(http.MethodPost, url+"/apis/example.com/v1/things/one/proxy", reader)
-	answer, err := client(true).Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	for _, word := range []string{"ping", "pong"} {
-		_, _ = io.WriteString(writer, word)
-		got := make([]byte, len(word))
-		if _, err := io.ReadFull(answer.Body, got); err != nil || string(got) != word {
-			t.Fatalf("echoed %q, error %v; want %q", got, err, word)
+		writer.Close()
+		if rest, err := io.ReadAll(answer.Body); err != nil || len(rest) > 0 {
+			t.Errorf("at the end: %q, error %v", rest, err)
 		}
-	}
-	writer.Close()
-	if rest, err := io.ReadAll(answer.Body); err != nil || len(rest) > 0 {
-		t.Errorf("at the end: %q, error %v", rest, err)
-	}
+	})
 }
 
 func TestTrailersAndInterimAnswersPass(t *testing.T) {
-	both(t, func(t *testing.T, http2 bool) {
+	all(t, func(t *testing.T, http2 bool) {
 		url, client := front(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", "</style>")
 			w.WriteHeader(http.StatusEarlyHints)

@@ -20,12 +20,12 @@ type dying struct {
 
 func (d *dying) Pick(proxy.Endpoint) (proxy.Endpoint, error) { return d, nil }
 
-func (d *dying) Connect(ctx context.Context, safe bool) (*wire.Conn, error) {
-	c, err := d.target.Connect(ctx, safe)
+func (d *dying) Connect(ctx context.Context, need wire.Need) (*wire.Conn, *wire.Stream, error) {
+	c, s, err := d.target.Connect(ctx, need)
 	if err == nil && d.left.Add(-1) >= 0 {
 		c.Close()
 	}
-	return c, err
+	return c, s, err
 }
 
 // What was never sent is sent again, whatever it does; what may have been read is not, unless that does no harm.

@@ -22,6 +22,7 @@ const (
 // upload sends the body of a request on a goroutine of its own, while the handler reads the answer: either may come to its end first.
 type upload struct {
 	conn    *wire.Conn
+	stop    func() // ends the exchange
 	body    io.ReadCloser
 	chunked bool
 	left    int64 // of what the head has promised, if it is not chunked
@@ -40,6 +41,7 @@ type upload struct {
 func (p *passage) startUpload(conn *wire.Conn, expects bool) {
 	u := &upload{
 		conn:    conn,
+		stop:    conn.Interrupt,
 		body:    p.r.Body,
 		chunked: p.r.ContentLength < 0,
 		left:    p.r.ContentLength,
@@ -174,7 +176,7 @@ func (u *upload) end(p *passage) error {
 	case <-u.done:
 	default:
 		u.giveUp()
-		u.conn.Interrupt()
+		u.stop()
 		// A read that waits for an HTTP/1.1 client holds the lock of the body, so it cannot be closed; time can run out for it.
 		if p.r.ProtoMajor == 1 {
 			_ = http.NewResponseController(p.w).SetReadDeadline(time.Unix(1, 0))
@@ -184,7 +186,7 @@ func (u *upload) end(p *passage) error {
 		<-u.done
 	}
 	if !u.whole {
-		u.conn.Interrupt()
+		u.stop()
 	}
 	return u.readErr
 }

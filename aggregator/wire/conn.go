@@ -17,19 +17,25 @@ const maxHead = 1 << 20
 type Dialer struct {
 	Net *net.Dialer
 	// TLS has the server's name and the roots. The connection speaks HTTP/1.1 whatever it says.
-	TLS              *tls.Config
+	TLS *tls.Config
+	// Either is the same for DialEither; it offers both protocols.
+	Either           *tls.Config
 	HandshakeTimeout time.Duration
 	Buffers          *Buffers
 }
 
 // Dial connects to address and shakes hands.
 func (d *Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
+	return d.dial(ctx, address, d.TLS)
+}
+
+func (d *Dialer) dial(ctx context.Context, address string, config *tls.Config) (*Conn, error) {
 	raw, err := d.Net.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	s := newSocket(raw)
-	secure := tls.Client(s, d.TLS)
+	secure := tls.Client(s, config)
 	ctx, cancel := context.WithTimeoutCause(ctx, d.HandshakeTimeout, errHandshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {

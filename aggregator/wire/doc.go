@@ -9,4 +9,7 @@
 // The grammar is that of RFC 9112 and nothing more: what other readers might understand in another
 // way (two lengths, folded lines, lone line feeds) is an error, and a connection is only used again
 // after a whole answer and with nothing left over.
+//
+// Exchanges that last may share a connection of HTTP/2 (Shared, Stream). What is saved by one goroutine for
+// a short request does not matter there, so the protocol is a library's.
 package wire

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -33,13 +34,13 @@ const (
 )
 
 // measureAPIServices prints what many servers behind the front door cost, and what many watches on them cost.
-func measureAPIServices(binary string, count, watches int, idle time.Duration) error {
+func measureAPIServices(binary string, count, watches int, http1 bool, idle time.Duration) error {
 	dir, err := os.MkdirTemp("", "portico-measure-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	everything, port, err := startEverything()
+	everything, port, err := startEverything(http1)
 	if err != nil {
 		return err
 	}
@@ -147,8 +148,8 @@ func measureWatches(ctx context.Context, p *rig.Process, door *rig.Door, count, 
 
 const event = `{"type":"ADDED","object":{"kind":"Thing","metadata":{"name":"one"}}}` + "\n"
 
-// startEverything starts servers of every group on several addresses and one port.
-func startEverything() (all []*httptest.Server, port int32, err error) {
+// startEverything starts servers of every group on several addresses and one port. They have both protocols, as API servers do, or HTTP/1.1 alone.
+func startEverything(http1 bool) (all []*httptest.Server, port int32, err error) {
 	document := openAPIOfThings()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serveThings(w, r, document) })
 	for i := range replicas {
@@ -160,6 +161,10 @@ func startEverything() (all []*httptest.Server, port int32, err error) {
 		s := httptest.NewUnstartedServer(handler)
 		s.Listener.Close()
 		s.Listener, s.Config.ErrorLog = listener, log.New(io.Discard, "", 0)
+		if !http1 {
+			s.EnableHTTP2 = true
+			s.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
+		}
 		s.StartTLS()
 		all = append(all, s)
 	}

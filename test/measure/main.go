@@ -25,6 +25,7 @@ func main() {
 	watches := flag.Int("watches", 0, "how many watches on them to open")
 	elsewhere := flag.Bool("elsewhere", false, "define at the lowest priority, as if from another machine")
 	defined := flag.String("define", "", "for its own use: the address of a server to define resources at")
+	http1 := flag.Bool("http1", false, "whether those servers speak HTTP/1.1 alone")
 	asked := flag.String("ask", "", "for its own use: the address of a server to ask until the input ends")
 	dataDir := flag.String("data-dir", "", "for its own use: the directory of that server")
 	flag.Parse()
@@ -37,7 +38,7 @@ func main() {
 	case *definitions > 0:
 		err = measureDefinitions(*binary, *definitions, *objects, *idle, *elsewhere)
 	case *apiServices > 0:
-		err = measureAPIServices(*binary, *apiServices, *watches, *idle)
+		err = measureAPIServices(*binary, *apiServices, *watches, *http1, *idle)
 	default:
 		err = measure(*binary, *runs, *idle)
 	}
