@@ -1,5 +1,7 @@
 package backend
 
+import "slices"
+
 // Connected returns the address of an endpoint that a connection waits for. Our own requests go there: they are few and come from nobody who has to
 // be spread, and a server at rest then costs one connection, however many endpoints it has.
 func (t *Transport) Connected() (address string, ok bool) {
@@ -15,9 +17,12 @@ func (t *Transport) Connected() (address string, ok bool) {
 	return "", false
 }
 
-// isConnected tells whether a connection with the certificate of p waits.
+// isConnected tells whether a connection with the certificate of p waits, or is shared by whoever comes.
 func (e *Endpoint) isConnected(p *pool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.idle) > 0 && e.idle[len(e.idle)-1].certificate == p.certificate
+	if n := len(e.idle); n > 0 && e.idle[n-1].certificate == p.certificate {
+		return true
+	}
+	return slices.ContainsFunc(e.shared.all, func(c *sharedConn) bool { return c.certificate == p.certificate })
 }

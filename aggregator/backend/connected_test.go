@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/portico-api/portico/aggregator/backend"
+	"github.com/portico-api/portico/aggregator/wire"
 )
 
 func TestAConnectionThatWaitsIsFound(t *testing.T) {
@@ -65,4 +66,22 @@ func TestAConnectionThatWaitsIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("after the certificate was renewed", "")
+}
+
+// A server that has HTTP/2 alone has no connection that waits, but one that is shared.
+func TestASharedConnectionIsFound(t *testing.T) {
+	cert, roots := certificate(t, "api.ns.svc")
+	one, two := newFickle(t, cert, follow, "h2"), newFickle(t, cert, follow, "h2")
+	tr := newTransport(t, backend.Config{CABundle: roots}, at(t, one.Server, two.Server))
+	x := mustBegin(t, tr, wire.Need{}, "/")
+	chosen := x.endpoint.Address()
+	for range 2 { // while there is a request on it, and after that
+		if got, ok := tr.Connected(); got != chosen || !ok {
+			t.Errorf("connected to %q, want %q", got, chosen)
+		}
+		if x != nil {
+			x.done(true)
+			x = nil
+		}
+	}
 }
