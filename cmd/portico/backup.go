@@ -47,13 +47,6 @@ in it: keep a copy of the folder pki beside it.`,
 	return backup
 }
 
-func oneFile(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%s takes one file, not %q: see portico %s --help", cmd.Name(), args, cmd.Name())
-	}
-	return nil
-}
-
 // writeBackup writes what take gives to file, which is not touched unless that is a complete backup.
 func writeBackup(file string, progress *progressLine, take func(io.Writer) error) (size int64, err error) {
 	defer func() {

@@ -89,13 +89,6 @@ the APIService points to since. What the server has stored stays with it.`,
 	return command
 }
 
-func oneGroupVersion(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%s takes one GROUP/VERSION, not %q: see portico %s --help", cmd.Name(), args, cmd.Name())
-	}
-	return nil
-}
-
 // readAuthority reads a PEM file of certificates.
 func readAuthority(file string) ([]byte, error) {
 	if file == "" {
