@@ -21,8 +21,9 @@ func newAPIServicesCommand() *cobra.Command {
 		Long: `Show who serves each group-version, and how well.
 
 REPLICAS are the endpoints of the service that have requests, of all that it has: none while its server does not answer as it
-should. An endpoint that fails is left out until it can be reached and is ready again. LAST ERROR is what keeps an APIService from being available, or who of its endpoints is left out.`,
-		Args: cobra.NoArgs,
+should. An endpoint that fails is left out until it can be reached and is ready again. LAST ERROR is what keeps an APIService from
+being available, or who of its endpoints is left out.`,
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "" && output != "wide" && output != "json" {
 				return fmt.Errorf("--output %q is unknown: choose json, wide, or nothing for a table", output)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,14 +31,15 @@ const (
 
 // applier applies the manifests of a folder to the server it is part of.
 type applier struct {
-	pending []*pendingManifest
-	client  *frontClient
+	all    []*appliedManifest
+	client *frontClient
 }
 
-// pendingManifest is one that is not applied yet, and what was told of it last.
-type pendingManifest struct {
+// appliedManifest is one that is applied until it is taken, and what was told of it last.
+type appliedManifest struct {
 	manifest
-	told string
+	told  string
+	taken atomic.Bool
 }
 
 func newApplier(manifests []manifest, loopback *restclient.Config) (*applier, error) {
@@ -48,7 +50,7 @@ func newApplier(manifests []manifest, loopback *restclient.Config) (*applier, er
 	client.Timeout = applyTimeout
 	a := &applier{client: &frontClient{http: client, url: loopback.Host, manager: manifestsManager}}
 	for _, m := range manifests {
-		a.pending = append(a.pending, &pendingManifest{manifest: m})
+		a.all = append(a.all, &appliedManifest{manifest: m})
 	}
 	return a, nil
 }
@@ -56,25 +58,24 @@ func newApplier(manifests []manifest, loopback *restclient.Config) (*applier, er
 // run applies all manifests, those again that could not be, and then waits for the end.
 func (a *applier) run(ctx context.Context, started func()) error {
 	defer a.client.http.CloseIdleConnections()
-	log := klog.FromContext(ctx)
 	late := time.AfterFunc(applyPatience, func() {
-		log.Info("Ready without some manifests, which will be tried again")
+		klog.Warning(a.lacking())
 		started()
 	})
 	defer late.Stop()
-	all, pause := len(a.pending), applyPause
+	pending, pause := a.all, applyPause
 	for {
-		before := len(a.pending)
-		a.pass(ctx)
+		left := a.pass(ctx, pending)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if len(a.pending) == 0 {
+		if len(left) == 0 {
 			break
 		}
-		if len(a.pending) < before {
+		if len(left) < len(pending) {
 			pause = applyPause
 		}
+		pending = left
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -83,22 +84,40 @@ func (a *applier) run(ctx context.Context, started func()) error {
 		pause = min(2*pause, applyMaxPause)
 	}
 	late.Stop()
-	log.Info("Applied the manifests", "manifests", all)
+	klog.FromContext(ctx).Info("Applied the manifests", "manifests", len(a.all))
 	started()
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// pass applies each manifest once, in order, and keeps those that could not be. Why is told of each, and again when it is something else.
-func (a *applier) pass(ctx context.Context) {
+// lackingNamed bounds how many manifests are named on one line.
+const lackingNamed = 5
+
+// lacking says which manifests are not taken.
+func (a *applier) lacking() string {
+	var places []string
+	for _, m := range a.all {
+		if !m.taken.Load() {
+			places = append(places, m.place)
+		}
+	}
+	number := len(places)
+	if number > lackingNamed {
+		places = append(places[:lackingNamed], "…")
+	}
+	return fmt.Sprintf("Ready without %d of %d manifests, which will be tried again: %s", number, len(a.all), strings.Join(places, "; "))
+}
+
+// pass applies each manifest once, in order, and returns those that could not be. Why is told of each, and again when it is something else.
+func (a *applier) pass(ctx context.Context, pending []*appliedManifest) (left []*appliedManifest) {
 	resources := map[schema.GroupVersion]*metav1.APIResourceList{}
-	var left []*pendingManifest
-	for _, m := range a.pending {
+	for _, m := range pending {
 		err := a.apply(ctx, m.manifest, resources)
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
 		if err == nil {
+			m.taken.Store(true)
 			continue
 		}
 		left = append(left, m)
@@ -112,7 +131,7 @@ func (a *applier) pass(ctx context.Context) {
 			klog.FromContext(ctx).Info("A manifest waits", "manifest", m.place, "reason", m.told)
 		}
 	}
-	a.pending = left
+	return left
 }
 
 // isRefusal tells whether an object was not taken because of what it is.

@@ -169,6 +169,9 @@ func (o *auditOptions) auditor(ctx context.Context, out io.Writer, m *metrics.Au
 		backends = append(backends, file)
 	}
 	if o.webhookFile != "" {
+		if _, err := (kubeconfigs{"--audit-webhook-config-file", []string{o.webhookFile}}).config(); err != nil {
+			return nil, err
+		}
 		webhook, err := audit.NewWebhook(o.webhookFile, o.webhookBackoff, o.webhook.config(m))
 		if err != nil {
 			return nil, fmt.Errorf("--audit-webhook-config-file: %w", err)

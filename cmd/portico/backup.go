@@ -5,22 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	restclient "k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/portico-api/portico/delegation/storage"
 )
 
 func newBackupCommand() *cobra.Command {
-	var dataDir, kubeconfig string
+	var where target
 	backup := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Back up the store, while it is in use",
@@ -28,7 +23,7 @@ func newBackupCommand() *cobra.Command {
 
 A running server is asked for a snapshot of one revision over its API, as its administrator; it goes
 on reading and writing meanwhile. That works for an embedded store and for --etcd-servers. An embedded
-store that no server uses is read from --data-dir itself.
+store that no server uses is read from --data-dir itself, unless a kubeconfig is named.
 
 FILE is replaced when the new one is complete and its checksum is right. It is an etcd snapshot, which
 etcdutl understands too, and holds every secret in the store. The certificates in --data-dir are not
@@ -38,7 +33,7 @@ in it: keep a copy of the folder pki beside it.`,
 			progress := newProgressLine(cmd.ErrOrStderr())
 			defer progress.end()
 			size, err := writeBackup(args[0], progress, func(w io.Writer) error {
-				return takeSnapshot(cmd.Context(), dataDir, kubeconfig, w)
+				return takeSnapshot(cmd.Context(), &where, w)
 			})
 			if err != nil {
 				return err
@@ -48,16 +43,8 @@ in it: keep a copy of the folder pki beside it.`,
 			return nil
 		},
 	}
-	backup.Flags().StringVar(&dataDir, "data-dir", defaultDataDir, "Data directory of the server.")
-	backup.Flags().StringVar(&kubeconfig, "kubeconfig", "", "Kubeconfig of an administrator of a running server, instead of --data-dir.")
+	where.addFlags(backup.Flags())
 	return backup
-}
-
-func oneFile(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%s takes one file, not %q: see portico %s --help", cmd.Name(), args, cmd.Name())
-	}
-	return nil
 }
 
 // writeBackup writes what take gives to file, which is not touched unless that is a complete backup.
@@ -91,19 +78,22 @@ func writeBackup(file string, progress *progressLine, take func(io.Writer) error
 }
 
 // takeSnapshot gets a snapshot from where it is to be had.
-func takeSnapshot(ctx context.Context, dataDir, kubeconfig string, w io.Writer) error {
-	if kubeconfig == "" {
-		err := snapshotAtRest(ctx, dataDir, w)
+func takeSnapshot(ctx context.Context, where *target, w io.Writer) error {
+	if len(where.named().files) == 0 {
+		err := snapshotAtRest(ctx, where.dataDir, w)
 		if !errors.Is(err, storage.ErrInUse) && !errors.Is(err, errNoStore) {
 			return err
 		}
-		kubeconfig = filepath.Join(dataDir, adminKubeconfig)
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	client, err := where.connect()
 	if err != nil {
-		return fmt.Errorf("finding the server: %w; give --data-dir or --kubeconfig", err)
+		return err
 	}
-	return snapshotOver(ctx, config, w)
+	defer client.http.CloseIdleConnections()
+	if err := client.copy(ctx, snapshotPath, w); err != nil {
+		return fmt.Errorf("asking %s: %w", client.url, err)
+	}
+	return nil
 }
 
 var errNoStore = errors.New("there is no embedded store")
@@ -119,36 +109,6 @@ func snapshotAtRest(ctx context.Context, dataDir string, w io.Writer) error {
 		return err
 	}
 	return errors.Join(store.Backup(ctx, w), store.Close())
-}
-
-// snapshotOver asks a running server.
-func snapshotOver(ctx context.Context, config *restclient.Config, w io.Writer) error {
-	client, err := restclient.HTTPClientFor(config)
-	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	defer client.CloseIdleConnections()
-	base, _, err := restclient.DefaultServerUrlFor(config)
-	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base.JoinPath(snapshotPath).String(), nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		message, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-		return fmt.Errorf("asking the server: %w", apierrors.NewGenericServerResponse(response.StatusCode, http.MethodGet, schema.GroupResource{}, "", string(message), 0, true))
-	}
-	if _, err := io.Copy(w, response.Body); err != nil {
-		return fmt.Errorf("reading the snapshot: %w", err)
-	}
-	return nil
 }
 
 // meter counts what is written to it, and shows it a few times a second.

@@ -16,6 +16,8 @@ func NewAPIServerCommand() *cobra.Command {
 		SilenceUsage:  true, // a mistake is answered with one line, not with a page
 		SilenceErrors: true, // main prints it
 		Version:       gitVersion(),
+		Args:          oneCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newServeCommand(), newBackupCommand(), newRestoreCommand(), newRegisterCommand(), newUnregisterCommand(), newAPIServicesCommand(), newStatusCommand(), newTraceCommand(), newVersionCommand())
 	root.SetFlagErrorFunc(pointToHelp)
@@ -32,12 +34,7 @@ func newServeCommand() *cobra.Command {
 Without flags it keeps everything below .portico in this directory: an embedded store, its own
 certificates and admin.kubeconfig. It listens on loopback and denies every request without a
 credential, except for the health checks and the version.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("serve takes flags only, not %q: see portico serve --help", args[0])
-			}
-			return nil
-		},
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
 				return err
@@ -56,15 +53,10 @@ func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the API's and Portico's own",
-		Args:  cobra.NoArgs,
+		Args:  flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), gitVersion())
 			return err
 		},
 	}
-}
-
-// pointToHelp ends an answer to a wrong flag with where to read about the right ones.
-func pointToHelp(cmd *cobra.Command, err error) error {
-	return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 }

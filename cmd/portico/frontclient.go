@@ -7,48 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
+	"strings"
 
-	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	restclient "k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 )
-
-// target is the front door that a command talks to.
-type target struct {
-	dataDir, kubeconfig string
-	flags               *pflag.FlagSet
-}
-
-func (t *target) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&t.dataDir, "data-dir", defaultDataDir, "Data directory of the server, for its admin.kubeconfig.")
-	f.StringVar(&t.kubeconfig, "kubeconfig", "", "Kubeconfig of an administrator, instead of --data-dir. (default $KUBECONFIG, unless --data-dir is given)")
-	t.flags = f
-}
-
-// connect makes a client. Nothing is sent yet.
-func (t *target) connect() (*frontClient, error) {
-	file := t.kubeconfig
-	if file == "" && !t.flags.Changed("data-dir") {
-		file = os.Getenv("KUBECONFIG")
-	}
-	if file == "" {
-		file = filepath.Join(t.dataDir, "admin.kubeconfig")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", file)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s (--kubeconfig, or --data-dir of a server that has been started): %w", file, err)
-	}
-	client, err := restclient.HTTPClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
-	}
-	return &frontClient{client, config.Host, registrar}, nil
-}
 
 // frontClient speaks to a front door as kubectl does, without the types of everything.
 type frontClient struct {
@@ -99,7 +63,7 @@ func (c *frontClient) fetch(ctx context.Context, path, accept string) ([]byte, e
 		return nil, err
 	}
 	if code != http.StatusOK {
-		return nil, &refusal{apierrors.NewGenericServerResponse(code, http.MethodGet, schema.GroupResource{}, "", "", 0, true), string(told)}
+		return nil, &refusal{refused(code, http.MethodGet, told), string(told)}
 	}
 	return told, nil
 }
@@ -110,11 +74,7 @@ func (c *frontClient) do(ctx context.Context, verb, path, media string, body []b
 		return err
 	}
 	if code >= http.StatusBadRequest {
-		var status metav1.Status
-		if json.Unmarshal(told, &status) == nil && status.Kind == "Status" {
-			return &apierrors.StatusError{ErrStatus: status}
-		}
-		return apierrors.NewGenericServerResponse(code, verb, schema.GroupResource{}, "", string(told), 0, true)
+		return refused(code, verb, told)
 	}
 	if into == nil {
 		return nil
@@ -125,17 +85,18 @@ func (c *frontClient) do(ctx context.Context, verb, path, media string, body []b
 	return nil
 }
 
+// refused is the error of an answer: its Status, or else what it says in other words, on one line.
+func refused(code int, verb string, told []byte) *apierrors.StatusError {
+	var status metav1.Status
+	if json.Unmarshal(told, &status) == nil && status.Kind == "Status" && status.Message != "" {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return apierrors.NewGenericServerResponse(code, verb, schema.GroupResource{}, "", strings.Join(strings.Fields(string(told)), " "), 0, true)
+}
+
 // exchange sends one request and reads the answer, whatever it is.
 func (c *frontClient) exchange(ctx context.Context, verb, path, accept, media string, body []byte) (code int, told []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, verb, c.url+path, bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	request.Header.Set("Accept", accept)
-	if media != "" {
-		request.Header.Set("Content-Type", media)
-	}
-	response, err := c.http.Do(request)
+	response, err := c.send(ctx, verb, path, accept, media, body)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -144,4 +105,33 @@ func (c *frontClient) exchange(ctx context.Context, verb, path, accept, media st
 		return 0, nil, fmt.Errorf("reading the answer to %s %s: %w", verb, path, err)
 	}
 	return response.StatusCode, told, nil
+}
+
+// copy reads an answer that is too large to be kept.
+func (c *frontClient) copy(ctx context.Context, path string, w io.Writer) error {
+	response, err := c.send(ctx, http.MethodGet, path, "*/*", "", nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		told, _ := io.ReadAll(io.LimitReader(response.Body, maxTold))
+		return refused(response.StatusCode, http.MethodGet, told)
+	}
+	if _, err := io.Copy(w, response.Body); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	return nil
+}
+
+func (c *frontClient) send(ctx context.Context, verb, path, accept, media string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, verb, c.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", accept)
+	if media != "" {
+		request.Header.Set("Content-Type", media)
+	}
+	return c.http.Do(request)
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+
+	"github.com/portico-api/portico/serving"
 )
 
 func newRegisterCommand() *cobra.Command {
@@ -36,10 +33,18 @@ The command waits until the server is available, and says what keeps it from tha
 			if err != nil {
 				return err
 			}
-			if err := r.apply(cmd.Context(), client); err != nil {
+			former, err := r.existing(cmd.Context(), client)
+			if err == nil {
+				err = r.apply(cmd.Context(), client, former)
+			}
+			if err != nil {
 				return fmt.Errorf("registering %s: %w", args[0], err)
 			}
-			return awaitAvailable(cmd.Context(), client, r.apiServiceName(), wait, cmd.OutOrStdout())
+			a := &arrival{client: client, name: r.apiServiceName(), groupVersion: args[0], out: cmd.OutOrStdout()}
+			if former.Name != "" {
+				a.former = availability(former)
+			}
+			return a.await(cmd.Context(), wait)
 		},
 	}
 	f := command.Flags()
@@ -61,8 +66,8 @@ func newUnregisterCommand() *cobra.Command {
 		Short: "Take an extension API server from behind the front door",
 		Long: `Take an extension API server from behind the front door.
 
-The APIService goes, and the Service and EndpointSlices if portico register has made them and no other APIService needs them. What
-the server has stored stays with it.`,
+The APIService goes, and the Service and EndpointSlices if portico register has made them and no other APIService needs them, whatever
+the APIService points to since. What the server has stored stays with it.`,
 		Args: oneGroupVersion,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := registration{}
@@ -84,84 +89,15 @@ the server has stored stays with it.`,
 	return command
 }
 
-func oneGroupVersion(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%s takes one GROUP/VERSION, not %q: see portico %s --help", cmd.Name(), args, cmd.Name())
-	}
-	return nil
-}
-
-// awaitAvailable waits until an APIService is available, and tells what keeps it from that whenever it is something else.
-func awaitAvailable(ctx context.Context, client *frontClient, name string, patience time.Duration, out io.Writer) error {
-	if patience <= 0 {
-		fmt.Fprintf(out, "%s is registered.\n", name)
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	told := notLookedAt
-	for {
-		var service apiregistrationv1.APIService
-		if err := client.get(ctx, apiServicePath(name), &service); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("looking at %s: %w", name, err)
-		}
-		state := availability(&service)
-		if state == "" {
-			state = unanswered(ctx, client, &service)
-		}
-		if state == "" {
-			fmt.Fprintf(out, "%s is available.\n", name)
-			return nil
-		}
-		if state != told && ctx.Err() == nil {
-			told = state
-			fmt.Fprintf(out, "%s is not available yet: %s\n", name, state)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s is registered, and was not available within %s: %s", name, patience, told)
-		case <-tick.C:
-		}
-	}
-}
-
-// notLookedAt is what keeps an APIService from being available at first, and for a moment only.
-const notLookedAt = "it has not been looked at"
-
-// availability is what keeps an APIService from being available; empty when it is.
-func availability(s *apiregistrationv1.APIService) string {
-	for _, c := range s.Status.Conditions {
-		if c.Type != apiregistrationv1.Available {
-			continue
-		}
-		if c.Status == apiregistrationv1.ConditionTrue {
-			return ""
-		}
-		return fmt.Sprintf("%s: %s", c.Reason, c.Message)
-	}
-	return notLookedAt
-}
-
-// unanswered tells what keeps a server from answering through the front door; empty when nothing does. The condition of one that was registered before may
-// still be about what it was registered with then.
-func unanswered(ctx context.Context, client *frontClient, s *apiregistrationv1.APIService) string {
-	var resources metav1.APIResourceList
-	if err := client.get(ctx, fmt.Sprintf("/apis/%s/%s", s.Spec.Group, s.Spec.Version), &resources); err != nil {
-		return err.Error()
-	}
-	return ""
-}
-
 // readAuthority reads a PEM file of certificates.
 func readAuthority(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	bundle, err := os.ReadFile(file)
+	authorities, err := serving.NewCAFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("--ca-file: %w", err)
 	}
+	_, bundle := authorities.Bundle()
 	return bundle, nil
 }

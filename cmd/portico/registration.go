@@ -26,6 +26,7 @@ const registrar = "portico-register"
 
 const (
 	madeBy      = "app.kubernetes.io/managed-by"
+	madeFor     = "portico/registered-service" // of an APIService: the Service that was made for it, whatever others have it point to since
 	servicePort = 443
 	portName    = "https"
 )
@@ -139,8 +140,23 @@ func (r *registration) slicesPath() string {
 	return "/apis/discovery.k8s.io/v1/namespaces/" + r.namespace + "/endpointslices"
 }
 
-// apply makes the objects, the APIService last: what it names is there then.
-func (r *registration) apply(ctx context.Context, client *frontClient) error {
+// errServedHere keeps what this server serves itself from being taken over or away: nothing would serve it then.
+var errServedHere = errors.New("it is served by this server itself")
+
+// existing is the APIService of the group-version, and one without a name when there is none.
+func (r *registration) existing(ctx context.Context, client *frontClient) (*apiregistrationv1.APIService, error) {
+	var found apiregistrationv1.APIService
+	if err := client.get(ctx, apiServicePath(r.apiServiceName()), &found); err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	if found.Name != "" && found.Spec.Service == nil {
+		return nil, errServedHere
+	}
+	return &found, nil
+}
+
+// apply makes the objects, the APIService last: what it names is there then. What was made for former, and is not needed any more, goes.
+func (r *registration) apply(ctx context.Context, client *frontClient, former *apiregistrationv1.APIService) error {
 	service, err := r.declareAPIService()
 	if err != nil {
 		return err
@@ -161,7 +177,10 @@ func (r *registration) apply(ctx context.Context, client *frontClient) error {
 	if err := r.dropSlices(ctx, client, wanted); err != nil {
 		return err
 	}
-	return client.apply(ctx, apiServicePath(r.apiServiceName()), service)
+	if err := client.apply(ctx, apiServicePath(r.apiServiceName()), service); err != nil {
+		return err
+	}
+	return r.sweep(ctx, client, former)
 }
 
 // explain says what to do about a namespace that is not there.
@@ -246,8 +265,10 @@ func (r *registration) dropSlices(ctx context.Context, client *frontClient, want
 func (r *registration) declareAPIService() (map[string]any, error) {
 	port := r.port()
 	declared, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&apiregistrationv1.APIService{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "apiregistration.k8s.io/v1", Kind: "APIService"},
-		ObjectMeta: metav1.ObjectMeta{Name: r.apiServiceName(), Labels: map[string]string{madeBy: registrar}},
+		TypeMeta: metav1.TypeMeta{APIVersion: "apiregistration.k8s.io/v1", Kind: "APIService"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: r.apiServiceName(), Labels: map[string]string{madeBy: registrar}, Annotations: map[string]string{madeFor: r.namespace + "/" + r.service},
+		},
 		Spec: apiregistrationv1.APIServiceSpec{
 			Group: r.gv.Group, Version: r.gv.Version, GroupPriorityMinimum: r.groupPriority, VersionPriority: r.versionPriority,
 			Service:  &apiregistrationv1.ServiceReference{Namespace: r.namespace, Name: r.service, Port: &port},
@@ -259,40 +280,4 @@ func (r *registration) declareAPIService() (map[string]any, error) {
 	}
 	delete(declared, "status")
 	return declared, unstructured.SetNestedField(declared, r.insecure, "spec", "insecureSkipTLSVerify")
-}
-
-// remove deletes the APIService, and what was made for it if no other needs it.
-func (r *registration) remove(ctx context.Context, client *frontClient) error {
-	var mine apiregistrationv1.APIService
-	if err := client.get(ctx, apiServicePath(r.apiServiceName()), &mine); err != nil {
-		return err
-	}
-	if mine.Spec.Service == nil {
-		return errors.New("it is served by this server itself")
-	}
-	if err := client.delete(ctx, apiServicePath(mine.Name)); err != nil {
-		return err
-	}
-	r.namespace, r.service = mine.Spec.Service.Namespace, mine.Spec.Service.Name
-	var others apiregistrationv1.APIServiceList
-	if err := client.get(ctx, "/apis/apiregistration.k8s.io/v1/apiservices", &others); err != nil {
-		return err
-	}
-	for _, o := range others.Items {
-		if s := o.Spec.Service; s != nil && s.Namespace == r.namespace && s.Name == r.service && o.Name != mine.Name {
-			return nil
-		}
-	}
-	if err := r.dropSlices(ctx, client, nil); err != nil {
-		return err
-	}
-	var service corev1.Service
-	err := client.get(ctx, r.servicePath(), &service)
-	if apierrors.IsNotFound(err) || err == nil && service.Labels[madeBy] != registrar {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return client.delete(ctx, r.servicePath())
 }

@@ -27,7 +27,7 @@ func newStatusCommand() *cobra.Command {
 
 It asks the server, as its administrator: for its health, its units, its metrics and its APIServices.
 Rates are those while it looks; errors and latencies are since the server's start.`,
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "" && output != "json" {
 				return fmt.Errorf("--output %q is unknown: choose json, or nothing for a table", output)

@@ -25,12 +25,7 @@ The server says what it would do with a request, station by station: what it und
 director, mux or APIService claims the path, and which endpoint it would be sent to. No request is made.`,
 		Example: `  portico trace /apis/wardle.example.com/v1alpha1/namespaces/demo/flunders
   portico trace --verb delete --as jane --as-group dev /api/v1/namespaces/demo`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("trace takes one path, not %q: see portico trace --help", args)
-			}
-			return nil
-		},
+		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := where.connect()
 			if err != nil {

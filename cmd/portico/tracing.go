@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -14,7 +13,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/yaml"
 )
 
 // tracingConfiguration is the file of --tracing-config-file, in kube-apiserver's form.
@@ -30,21 +28,21 @@ type tracingConfiguration struct {
 const million = 1_000_000
 
 func readTracingConfiguration(file string) (*tracingConfiguration, error) {
-	data, err := os.ReadFile(file)
+	says, err := readConfigFile(file)
 	if err != nil {
 		return nil, err
 	}
-	var c tracingConfiguration
-	if err := yaml.UnmarshalStrict(data, &c); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
-	}
-	switch c.APIVersion {
+	switch says.APIVersion {
 	case "apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1", "apiserver.config.k8s.io/v1alpha1":
 	default:
-		return nil, fmt.Errorf("reading %s: apiVersion %q is unknown: write apiserver.config.k8s.io/v1", file, c.APIVersion)
+		return nil, fmt.Errorf("reading %s: apiVersion %q is unknown: write apiserver.config.k8s.io/v1", file, says.APIVersion)
 	}
-	if c.Kind != "TracingConfiguration" {
-		return nil, fmt.Errorf("reading %s: kind is %q, not TracingConfiguration", file, c.Kind)
+	if says.Kind != "TracingConfiguration" {
+		return nil, fmt.Errorf("reading %s: kind is %q, not TracingConfiguration", file, says.Kind)
+	}
+	var c tracingConfiguration
+	if err := says.decodeStrict(&c); err != nil {
+		return nil, err
 	}
 	if c.Endpoint != nil {
 		if _, _, err := net.SplitHostPort(*c.Endpoint); err != nil {

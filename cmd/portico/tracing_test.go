@@ -20,7 +20,9 @@ func TestTracingConfigurationIsKubeAPIServers(t *testing.T) {
 		"less than none":               {head + "samplingRatePerMillion: -1\n", "not -1"},
 		"an address without its port":  {head + "endpoint: localhost\n", "endpoint must be host:port"},
 		"something that is no YAML":    {"}", "reading"},
-		"a rate that is no number":     {head + "samplingRatePerMillion: many\n", "samplingRatePerMillion"},
+		"something that is no mapping": {"garbage\n", "tracing.yaml holds text, and a mapping is wanted"},
+		"a rate that is no number":     {head + "samplingRatePerMillion: many\n", "tracing.yaml: samplingRatePerMillion must be a whole number"},
+		"an endpoint that is a list":   {head + "endpoint: [a]\n", "endpoint must be text"},
 		"one file with two of a field": {head + "endpoint: a:1\nendpoint: b:2\n", "endpoint"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/klog/v2"
 
 	"github.com/portico-api/portico/handler/authentication"
 )
@@ -285,6 +287,29 @@ func TestBrokenTokenFileIsRefusedByFileLineAndCause(t *testing.T) {
 			t.Errorf("got %v, want the file's name once and its cause", err)
 		}
 	})
+}
+
+func TestWhatATokenFileHasInVainIsLogged(t *testing.T) {
+	for name, c := range map[string]struct{ content, want string }{
+		"nothing":           {"", "There is no token in the token file FILE"},
+		"an empty token":    {",alice,1\n", "There is no token in the token file FILE"},
+		"one token twice":   {"a,alice,1\nb,bob,2\na,carol,3\n,dora,4\n", "token file FILE that let nobody in, being without a token or with that of a later line: 1, 4"},
+		"one token all day": {strings.Repeat("a,alice,1\n", 20), ": 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"},
+		"nothing in vain":   {"a,alice,1\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var logged strings.Builder
+			defer klog.CaptureState().Restore()
+			klog.SetLogger(funcr.New(func(_, line string) { logged.WriteString(line) }, funcr.Options{}))
+			path := tokenFile(t, c.content)
+			if _, err := authentication.New(authentication.Config{TokenFile: path}); err != nil {
+				t.Fatal(err)
+			}
+			if got := logged.String(); !strings.Contains(got, strings.Replace(c.want, "FILE", path, 1)) || (got == "") != (c.want == "") {
+				t.Errorf("got %q, want %q in it", got, c.want)
+			}
+		})
+	}
 }
 
 func TestEmptyHeaderNameIsRefused(t *testing.T) {

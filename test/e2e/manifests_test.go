@@ -67,7 +67,7 @@ items:
 	write("40-more.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n")
 	p = restartPortico(t, data, "--manifests-dir", dir)
 	p.kubectl(t, "get", "configmap", "more")
-	for _, want := range []string{"A manifest is refused", "10-first.yaml, document 1", "spec.replicas", "Ready without some manifests"} {
+	for _, want := range []string{"A manifest is refused", "10-first.yaml, document 1", "spec.replicas", "Ready without 1 of "} {
 		if !strings.Contains(p.output.String(), want) {
 			t.Errorf("nothing tells %q:\n%s", want, p.output)
 		}

@@ -52,8 +52,11 @@ func TestAMistakeStopsTheStartWithOneLine(t *testing.T) {
 		"an unknown audit mode":        {[]string{"--audit-log-mode", "often"}, []string{"--audit-log-mode", "often", "blocking-strict"}},
 		"an unknown audit format":      {[]string{"--audit-log-format", "xml"}, []string{"--audit-log-format", "xml"}},
 		"an audit webhook in garbage":  {[]string{"--audit-policy-file", policy, "--audit-webhook-config-file", garbage}, []string{"--audit-webhook-config-file", garbage}},
+		"an audit webhook in a policy": {[]string{"--audit-policy-file", policy, "--audit-webhook-config-file", policy}, []string{"--audit-webhook-config-file", policy, "a kubeconfig is wanted"}},
+		"tracing in garbage":           {[]string{"--tracing-config-file", garbage}, []string{"--tracing-config-file", garbage, "a mapping is wanted"}},
 		"a throttle that is closed":    {[]string{"--audit-log-mode", "batch", "--audit-log-batch-throttle-enable"}, []string{"--audit-log-batch-throttle-qps"}},
-		"an argument that is no flag":  {[]string{"now"}, []string{"now"}},
+		"an argument that is no flag":  {[]string{"now"}, []string{"now", "see portico serve --help"}},
+		"a flag beside its value":      {[]string{"--anonymous-auth", "false"}, []string{"write --anonymous-auth=false"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"serve"}

@@ -23,7 +23,8 @@ func TestAServerIsRegisteredWithOneCommand(t *testing.T) {
 	backend := fmt.Sprintf("https://127.0.0.1:%d", sample.port)
 
 	if out, err := p.runs("register", group, "--backend", "https://127.0.0.1:1", "--insecure-skip-tls-verify", "--wait", "2s"); err == nil ||
-		!strings.Contains(out, "v1alpha1.wardle.example.com is not available yet: FailedDiscoveryCheck: ") || !strings.Contains(out, "was not available within 2s") {
+		!strings.Contains(out, "v1alpha1.wardle.example.com is not available yet: FailedDiscoveryCheck: ") || !strings.Contains(out, "was not available within 2s") ||
+		!strings.Contains(out, "portico unregister "+group+" takes it away") {
 		t.Errorf("a wrong port: %v %s", err, out)
 	}
 	// Another manager's word that certificates need not be verified does not outlive a registration that verifies them.
@@ -48,6 +49,8 @@ func TestAServerIsRegisteredWithOneCommand(t *testing.T) {
 		t.Errorf("with another server's authority: %v %s", err, out)
 	}
 
+	// Somebody has it point elsewhere before it is taken away.
+	p.kubectl(t, "patch", "apiservice", "v1alpha1.wardle.example.com", "--type=merge", "-p", `{"spec":{"service":{"namespace":"wardle","name":"api"}}}`)
 	if out, err := p.runs("unregister", group); err != nil {
 		t.Fatalf("unregistering: %v %s", err, out)
 	}
@@ -66,6 +69,8 @@ func TestAServerIsRegisteredWithOneCommand(t *testing.T) {
 
 func TestARegistrationThatCannotBeSaysWhy(t *testing.T) {
 	p := startPortico(t)
+	p.kubectl(t, "apply", "-f", "../../deploy/examples/crontab/definition.yaml")
+	p.untilKubectl(t, "v1.stable.example.com", "get", "apiservices")
 	for _, c := range []struct {
 		args string
 		want string
@@ -80,6 +85,10 @@ func TestARegistrationThatCannotBeSaysWhy(t *testing.T) {
 		{"register a.example/v1 --backend https://127.0.0.1 --ca-file /nowhere", "--ca-file"},
 		{"register 1.example/v1 --backend https://127.0.0.1", "cannot be the name of a Service"},
 		{"register a.example/v1 --backend https://127.0.0.1 --server-name a.nowhere.svc", "create the namespace nowhere first"},
+		{"register a.example/v1 --backend https://127.0.0.1 --ca-file ../../README.md", "../../README.md: there is no PEM certificate"},
+		{"register rbac.authorization.k8s.io/v1 --backend https://127.0.0.1", "it is served by this server itself"},
+		{"register stable.example.com/v1 --backend https://127.0.0.1", "it is served by this server itself"},
+		{"unregister stable.example.com/v1", "it is served by this server itself"},
 		{"unregister v1", `"v1" is no GROUP/VERSION`},
 	} {
 		begin := time.Now()

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,15 @@ func TestStatusShowsTheHouseAndWhoIsDown(t *testing.T) {
 	})
 	if !r.Server.Ready || r.Requests.Total == 0 || r.Store.Objects == 0 || len(r.Certificates) != 4 {
 		t.Errorf("got %+v", r)
+	}
+
+	// Who may not look is told so, whatever the command.
+	nobody := p.kubeconfigFor(t, "jane")
+	for _, args := range [][]string{{"status"}, {"apiservices"}, {"backup", filepath.Join(t.TempDir(), "backup")}} {
+		out, errs, err := run(t, nil, "", porticoBinary, append(args, "--kubeconfig", nobody)...)
+		if err == nil || !strings.HasPrefix(errs, "portico: ") || !strings.Contains(errs, `: forbidden: User "jane" cannot get path "/`) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("portico %v of who may not: %v %s%s", args, err, out, errs)
+		}
 	}
 
 	// What the chain is made of is for administrators.
