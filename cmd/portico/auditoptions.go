@@ -49,7 +49,7 @@ const (
 
 func (o *auditOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.policyFile, "audit-policy-file", "", "File with a Policy of audit.k8s.io/v1: what is written down of which requests. Without one nothing is.")
-	flags.StringVar(&o.logPath, "audit-log-path", "", "File that audit events are written to, with mode 0600; - for standard output.")
+	flags.StringVar(&o.logPath, "audit-log-path", "", "File that audit events are written to, a new one with mode 0600; - for standard output, which then has nothing else.")
 	flags.IntVar(&o.rotation.MaxMegabytes, "audit-log-maxsize", 100, "Megabytes after which a new audit log begins; 0 for 100.")
 	flags.IntVar(&o.rotation.MaxDays, "audit-log-maxage", 366, "Days that old audit logs are kept; 0 for ever.")
 	flags.IntVar(&o.rotation.MaxBackups, "audit-log-maxbackup", 100, "How many old audit logs are kept; 0 for all.")
@@ -138,12 +138,15 @@ func (o *backendOptions) config(m *metrics.Audit) audit.Config {
 	return c
 }
 
+// takesOut tells whether audit events go to standard output.
+func (o *auditOptions) takesOut() bool { return o.logPath == standardOut }
+
 // auditor is what writes down what the flags say; nil for nothing. out is standard output.
 func (o *auditOptions) auditor(ctx context.Context, out io.Writer, m *metrics.Audit) (*audit.Auditor, error) {
 	places := o.logPath != "" || o.webhookFile != ""
 	switch {
 	case o.policyFile == "" && places:
-		klog.FromContext(ctx).Info("No audit events are written: --audit-policy-file does not say which")
+		klog.Warning("No audit events are written: --audit-policy-file does not say which")
 		return nil, nil
 	case o.policyFile == "":
 		return nil, nil
@@ -152,8 +155,11 @@ func (o *auditOptions) auditor(ctx context.Context, out io.Writer, m *metrics.Au
 	if err != nil {
 		return nil, fmt.Errorf("--audit-policy-file: %w", err)
 	}
+	for _, doubt := range policy.Doubts() {
+		klog.Warningf("--audit-policy-file: in %s, %s", o.policyFile, doubt)
+	}
 	if !places {
-		klog.FromContext(ctx).Info("No audit events are written: neither --audit-log-path nor --audit-webhook-config-file says where")
+		klog.Warning("No audit events are written: neither --audit-log-path nor --audit-webhook-config-file says where")
 		return nil, nil
 	}
 	var backends []*audit.Backend
@@ -172,7 +178,7 @@ func (o *auditOptions) auditor(ctx context.Context, out io.Writer, m *metrics.Au
 		if _, err := (kubeconfigs{"--audit-webhook-config-file", []string{o.webhookFile}}).config(); err != nil {
 			return nil, err
 		}
-		webhook, err := audit.NewWebhook(o.webhookFile, o.webhookBackoff, o.webhook.config(m))
+		webhook, err := audit.NewWebhook(o.webhookFile, userAgent(), o.webhookBackoff, o.webhook.config(m))
 		if err != nil {
 			return nil, fmt.Errorf("--audit-webhook-config-file: %w", err)
 		}

@@ -42,7 +42,7 @@ credential, except for the health checks and the version.`,
 			haveProcessors(runtime.NumCPU())
 			useLogFormat(o.logFormat, os.Stderr)
 			o.given = given(cmd.Flags())
-			return run(cmd.Context(), &o, cmd.OutOrStdout())
+			return run(cmd.Context(), &o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	addGroups(serve, o.flagGroups())

@@ -30,8 +30,8 @@ import (
 )
 
 // run serves the chain until ctx ends: options → what every unit shares → extensions → core →
-// aggregator → PrepareRun → Run.
-func run(ctx context.Context, o *options, out io.Writer) (err error) {
+// aggregator → PrepareRun → Run. What it tells whoever has started it goes to out, or to errOut when out is for audit events.
+func run(ctx context.Context, o *options, out, errOut io.Writer) (err error) {
 	// The port first: whoever starts a second one by mistake is told so, and nothing was touched.
 	listener, err := serving.Listen(o.bindAddress, o.securePort)
 	if err != nil {
@@ -59,11 +59,15 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := tellWhatToDoNext(out, o, id, localURL(listener)); err != nil {
+	words := out
+	if o.audit.takesOut() {
+		words = errOut // who reads events from out wants nothing else there
+	}
+	if err := tellWhatToDoNext(words, o, id, localURL(listener)); err != nil {
 		klog.FromContext(ctx).Error(err, "Telling how to reach the server")
 	}
 	go returnMemory(ctx)
-	go tellOfTheEnd(ctx, out, running.Ended())
+	go tellOfTheEnd(ctx, words, running.Ended())
 	return running.Wait()
 }
 

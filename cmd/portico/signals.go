@@ -8,18 +8,25 @@ import (
 )
 
 // SetupSignalHandler returns a context that ends with the first SIGINT or SIGTERM, which begins the
-// drain. A second signal ends the process at once, for whoever does not want to wait.
+// drain, or when the terminal is closed. A second SIGINT or SIGTERM ends the process at once, for whoever does not want to wait.
 func SetupSignalHandler() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go awaitSignals(signals, cancel)
+	if !signal.Ignored(syscall.SIGHUP) { // under nohup it is, and stays so
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	go awaitSignals(signals, cancel, os.Exit)
 	return ctx
 }
 
-func awaitSignals(signals <-chan os.Signal, cancel context.CancelFunc) {
+func awaitSignals(signals <-chan os.Signal, cancel context.CancelFunc, exit func(code int)) {
 	<-signals
 	cancel()
-	<-signals
-	os.Exit(1)
+	for s := range signals {
+		if s != syscall.SIGHUP { // a closed terminal may say so twice: its shell, and the system when the shell ends
+			exit(1)
+			return
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	apimachineryversion "k8s.io/apimachinery/pkg/version"
@@ -17,6 +19,11 @@ var version = "dev"
 
 // gitVersion is the Kubernetes version followed by Portico's own as build metadata.
 func gitVersion() string { return kubernetesVersion + "+portico." + version }
+
+// userAgent is what this process says that it is, in requests of its own.
+func userAgent() string {
+	return fmt.Sprintf("portico/%s (%s/%s)", version, runtime.GOOS, runtime.GOARCH)
+}
 
 // versionInfo is what GET /version answers.
 func versionInfo() apimachineryversion.Info {

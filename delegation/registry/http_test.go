@@ -77,6 +77,7 @@ func TestRefusals(t *testing.T) {
 		{name: "a body of another kind", method: "POST", path: inDemo, body: `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"x"}}`, code: 400, says: "cannot be handled as a ConfigMap"},
 		{name: "no JSON", method: "POST", path: inDemo, body: `{"kind":`, code: 400, says: "unexpected end of JSON input"},
 		{name: "a wrong type", method: "POST", path: inDemo, body: `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x"},"data":3}`, code: 400, says: "cannot be handled as a ConfigMap: json: cannot unmarshal number"},
+		{name: "a body that is a list", method: "POST", path: inDemo, body: `[]`, code: 400, says: "json: cannot unmarshal array into an object with apiVersion and kind"},
 		{name: "an unknown media type", method: "POST", path: inDemo, body: `x`, headers: []string{"Content-Type", "text/plain"}, code: 415, says: "application/json, application/yaml, application/vnd.kubernetes.protobuf"},
 		{name: "an answer nobody can give", method: "GET", path: inDemo + "/taken", headers: []string{"Accept", "text/html"}, code: 406, says: "application/json"},
 		{name: "a whole family of media types", method: "GET", path: inDemo + "/taken", headers: []string{"Accept", "application/*"}, code: 406},

@@ -87,7 +87,17 @@ func (s *Store) startOf(ctx context.Context, version string, revision int64) (*s
 		read = notOlderThan(revision)
 	}
 	snapshot, err := s.cache.Snapshot(ctx, read)
-	return snapshot, s.readError(ctx, "", revision, err)
+	return snapshot, s.beginError(ctx, revision, err)
+}
+
+// beginError is readError for a watch. When its time is over before the revision that it begins with has come, it is told that and not the time.
+func (s *Store) beginError(ctx context.Context, asked int64, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		if now, err := s.cache.Snapshot(ctx, storage.Read{Any: true}); err == nil && now.Revision() < asked {
+			return s.tooNew(ctx, asked)
+		}
+	}
+	return s.readError(ctx, "", asked, err)
 }
 
 // Next returns what is to be shown next.
@@ -233,7 +243,7 @@ func (w *watcher) Stop() {
 // explain turns what ended the cursor into what the client is told.
 func (w *watcher) explain(err error) error {
 	if !errors.Is(err, storage.ErrCompacted) {
-		return w.store.readError(w.ctx, "", w.since, err)
+		return w.store.beginError(w.ctx, w.since, err)
 	}
 	oldest := w.seen
 	if now, snapshotErr := w.store.cache.Snapshot(w.ctx, storage.Read{Any: true}); snapshotErr == nil {

@@ -203,6 +203,22 @@ func TestAWatchEndsCleanly(t *testing.T) {
 	})
 }
 
+// However short a watch's own time is, it is told that the version it asks for is not there.
+func TestAWatchFromTheFutureIsToldSoWhateverItsTime(t *testing.T) {
+	t.Parallel()
+	s := open(t, configMaps())
+	srv := server(t, rest.Config{}, s)
+	for _, query := range []string{"", "&timeoutSeconds=1", "&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"} {
+		a := call(t, srv, "GET", inDemo+"?watch=1&resourceVersion=1000000"+query, "")
+		status := want(t, 504, a).status(t)
+		d := status.Details
+		if status.Reason != metav1.StatusReasonTimeout || !strings.Contains(status.Message, "Too large resource version: 1000000, current: ") ||
+			d == nil || d.RetryAfterSeconds != 1 || len(d.Causes) != 1 || d.Causes[0].Type != metav1.CauseTypeResourceVersionTooLarge || a.header.Get("Retry-After") != "1" {
+			t.Errorf("%q: got %+v with Retry-After %q", query, status, a.header.Get("Retry-After"))
+		}
+	}
+}
+
 // What happened before a resource was opened is read back from the store, until the store has dropped it.
 func TestAVersionThatIsGoneIs410(t *testing.T) {
 	store, err := storage.Open(t.Context(), storage.Config{DataDir: t.TempDir(), CompactionInterval: 20 * time.Millisecond})

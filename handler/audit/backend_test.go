@@ -372,7 +372,7 @@ func TestABatchWaitsForMoreButNotForEver(t *testing.T) {
 // webhook is a backend that sends to url.
 func webhook(t *testing.T, url string, backoff time.Duration, cfg audit.Config, ca ...byte) *audit.Backend {
 	t.Helper()
-	b, err := audit.NewWebhook(kubeconfig(t, url, ca...), backoff, cfg)
+	b, err := audit.NewWebhook(kubeconfig(t, url, ca...), "portico/test", backoff, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +400,7 @@ func TestAWebhookIsSentEventsUntilItTakesThem(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		if r.URL.Path != "/events" || r.Header.Get("Authorization") != "Bearer the-token" || r.Header.Get("Content-Type") != "application/json" {
+		if r.URL.Path != "/events" || r.Header.Get("Authorization") != "Bearer the-token" || r.Header.Get("Content-Type") != "application/json" || r.UserAgent() != "portico/test" {
 			t.Errorf("%s with %v", r.URL, r.Header)
 		}
 		var list auditv1.EventList
@@ -450,7 +450,7 @@ func TestAKubeconfigThatNamesNoServerIsNoBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"/nonexistent", garbage, kubeconfig(t, "ftp://host"), kubeconfig(t, "")} {
-		if _, err := audit.NewWebhook(file, time.Second, audit.Config{}); err == nil || strings.Contains(err.Error(), "\n") {
+		if _, err := audit.NewWebhook(file, "", time.Second, audit.Config{}); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one line", file, err)
 		}
 	}

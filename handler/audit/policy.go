@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +24,8 @@ import (
 
 // Policy says what is written down of which requests: as its first rule says that fits, and nothing of those that none fits.
 type Policy struct {
-	rules audit.PolicyRuleEvaluator
+	rules  audit.PolicyRuleEvaluator
+	doubts []string
 }
 
 // ReadPolicy reads a Policy of audit.k8s.io/v1 from a file.
@@ -59,7 +61,28 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	if len(declared.Rules) == 0 {
 		return nil, errors.New("it has no rules: add one, such as {level: Metadata}")
 	}
-	return &Policy{policy.NewPolicyRuleEvaluator(declared)}, nil
+	return &Policy{policy.NewPolicyRuleEvaluator(declared), doubtsOf(declared)}, nil
+}
+
+// Doubts are what is right in the policy and hardly meant, each on a line.
+func (p *Policy) Doubts() []string { return p.doubts }
+
+// verbs are all that requests have: those of resources, and the methods of HTTP for other paths.
+var verbs = []string{
+	"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "proxy",
+	"head", "post", "put", "options", "connect", "trace",
+}
+
+// doubtsOf tells of verbs that no request has. kube-apiserver takes them, so they stop no start.
+func doubtsOf(p *auditapi.Policy) (doubts []string) {
+	for i := range p.Rules {
+		for _, verb := range p.Rules[i].Verbs {
+			if !slices.Contains(verbs, verb) {
+				doubts = append(doubts, fmt.Sprintf("rules[%d].verbs names %q, which no request has: verbs are get, list, watch, create, update, patch, delete, deletecollection, and for other paths than resources the method in lower case", i, verb))
+			}
+		}
+	}
+	return doubts
 }
 
 // isPolicy refuses what does not say that it is a policy.

@@ -67,6 +67,10 @@ func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 		"a resource without subresources":  {`rules: [{level: Metadata, resources: [{resources: [pods]}]}]`, "GET", "/api/v1/namespaces/ns/pods/p/log", auditapi.LevelNone},
 		"a subresource":                    {`rules: [{level: Metadata, resources: [{resources: [pods/log]}]}]`, "GET", "/api/v1/namespaces/ns/pods/p/log", m},
 		"every subresource of a resource":  {`rules: [{level: Metadata, resources: [{resources: ["pods/*"]}]}]`, "GET", "/api/v1/namespaces/ns/pods/p/log", m},
+		"a resource by its subresources":   {`rules: [{level: Metadata, resources: [{resources: ["pods/*"]}]}]`, "GET", "/api/v1/pods", m},
+		"a namespace, which is in itself":  {"rules: [{level: Metadata, namespaces: [ns]}]", "GET", "/api/v1/namespaces/ns", m},
+		"a namespace is in some namespace": {`rules: [{level: Metadata, namespaces: [""]}]`, "GET", "/api/v1/namespaces/ns", auditapi.LevelNone},
+		"all namespaces are in none":       {`rules: [{level: Metadata, namespaces: [""]}]`, "GET", "/api/v1/namespaces", m},
 		"a subresource of every resource":  {`rules: [{level: Metadata, resources: [{resources: ["*/log"]}]}]`, "GET", "/api/v1/namespaces/ns/pods/p/log", m},
 		"every resource and subresource":   {`rules: [{level: Metadata, resources: [{resources: ["*"]}]}]`, "GET", "/api/v1/namespaces/ns/pods/p/log", m},
 		"a name":                           {`rules: [{level: Metadata, resources: [{resources: [pods], resourceNames: [p]}]}]`, "GET", "/api/v1/namespaces/ns/pods/p", m},
@@ -86,6 +90,24 @@ func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 	}
 	if got := level(t, "rules: [{level: Metadata, users: [someone]}]", nil, "GET", "/version"); got != auditapi.LevelNone {
 		t.Errorf("a request of nobody is written down at level %s by a rule about users", got)
+	}
+}
+
+func TestAVerbThatNoRequestHasIsDoubted(t *testing.T) {
+	policy, err := audit.ParsePolicy([]byte(head + `rules: [{level: Metadata, verbs: [get, list, watch, create, update, patch, delete, deletecollection, proxy]},
+  {level: Metadata, verbs: [get, GET, "*"]}, {level: None, nonResourceURLs: ["*"], verbs: [head, post, put, options, readonly]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doubts := policy.Doubts()
+	want := []string{`rules[1].verbs names "GET"`, `rules[1].verbs names "*"`, `rules[2].verbs names "readonly"`}
+	if len(doubts) != len(want) {
+		t.Fatalf("got %q, want %q", doubts, want)
+	}
+	for i, doubt := range doubts {
+		if !strings.HasPrefix(doubt, want[i]) || strings.Contains(doubt, "\n") {
+			t.Errorf("got %q, want a line that begins %q", doubt, want[i])
+		}
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 )
 
 // NewWebhook returns a backend that sends events to the server that a kubeconfig file names. Whatever goes wrong it tries again, first after
-// backoff.
-func NewWebhook(kubeconfig string, backoff time.Duration, cfg Config) (*Backend, error) {
+// backoff. agent is what it says that it is.
+func NewWebhook(kubeconfig, agent string, backoff time.Duration, cfg Config) (*Backend, error) {
 	config, err := webhook.LoadKubeconfig(kubeconfig, nil)
 	if err != nil {
 		return nil, onOneLine(err)
@@ -25,6 +25,7 @@ func NewWebhook(kubeconfig string, backoff time.Duration, cfg Config) (*Backend,
 	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
 		return nil, fmt.Errorf("the server %q in %s is no URL: give one such as https://audit.example.com/events", config.Host, kubeconfig)
 	}
+	config.UserAgent = agent
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", kubeconfig, err)

@@ -65,35 +65,53 @@ func audited(a Auditor, w http.ResponseWriter, r *http.Request, next http.Handle
 	}
 	defer func() {
 		reason := recover()
-		if reason == nil {
-			complete(a, r, rw)
+		switch reason {
+		case nil:
+			complete(a, r, rw, true)
 			return
+		case http.ErrAbortHandler:
+			// Nothing has panicked: the client has gone, or who answers (an extension API server, the store) could not go on.
+			complete(a, r, rw, false)
+		default:
+			rq.Record.AddStatus(internalError(fmt.Sprintf("APIServer panic'd: %v", reason)))
+			a.Write(rq, auditapi.StagePanic)
 		}
-		rq.Record.AddStatus(&metav1.Status{
-			Status: metav1.StatusFailure, Reason: metav1.StatusReasonInternalError, Code: http.StatusInternalServerError,
-			Message: fmt.Sprintf("APIServer panic'd: %v", reason),
-		})
-		a.Write(rq, auditapi.StagePanic)
 		panic(reason)
 	}()
 	next.ServeHTTP(w, r)
 }
 
-// complete writes down the answer. When the deadline has answered in the handler's place, that is the answer.
-func complete(a Auditor, r *http.Request, rw *responseWriter) {
-	rq := requestOf(r)
+// incomplete is the annotation of an event whose answer was broken off by the server's side.
+const incomplete = "portico/incomplete-answer"
+
+func internalError(message string) *metav1.Status {
+	return &metav1.Status{
+		Status: metav1.StatusFailure, Reason: metav1.StatusReasonInternalError, Code: http.StatusInternalServerError, Message: message,
+	}
+}
+
+// complete writes down the answer. When the deadline has answered in the handler's place, that is the answer. An answer that is not whole was
+// broken off by the client's side or by ours.
+func complete(a Auditor, r *http.Request, rw *responseWriter, whole bool) {
+	rq, gone := requestOf(r), clientHasGone(r)
 	code, late := rw.answered()
 	switch {
 	case late:
 		status := errTimeout.Status()
 		rq.Record.AddStatus(&status)
 		rq.Record.AddAnswer(nil) // what was on its way has not reached the client
-	case code == 0 && clientHasGone(r):
+	case code == 0 && gone:
 		rq.Record.AddStatus(&metav1.Status{Status: metav1.StatusSuccess, Code: http.StatusOK, Message: "Connection closed early"})
+	case code == 0 && !whole:
+		rq.Record.AddStatus(internalError("the connection was closed without an answer"))
 	case code == 0:
 		answered(rq.Record, http.StatusOK) // what an empty answer is sent with
 	default:
 		answered(rq.Record, code)
+	}
+	if !whole && !late && !gone {
+		rq.Record.Annotate(incomplete, "true")
+		rq.Record.AddAnswer(nil) // nobody knows how much of it has reached the client
 	}
 	noteLatency(rq)
 	a.Write(rq, auditapi.StageResponseComplete)

@@ -138,17 +138,62 @@ func TestAuditTellsHowARequestEnds(t *testing.T) {
 	}
 }
 
-func TestAnAbortIsAudited(t *testing.T) {
-	tr := &trail{}
-	defer func() {
-		if recover() != http.ErrAbortHandler {
-			t.Error("the abort did not pass")
-		}
-		if got := told(tr.events(t)); len(got) != 2 || !strings.HasPrefix(got[1], "Panic list 500") {
-			t.Errorf("got %q", got)
-		}
-	}()
-	ask(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), audited(t, tr, everyRequest, audit.Blocking), "GET", "/api/v1/nodes")
+// An answer that is broken off is no panic: an auditor who looks for those would find every client that ends its watch.
+func TestAnAnswerThatIsBrokenOffIsAudited(t *testing.T) {
+	for name, c := range map[string]struct {
+		begins, clientGoes bool
+		want               string
+		annotated          bool
+	}{
+		"by our side":                           {true, false, "ResponseComplete list 202", true},
+		"by our side, before it began":          {false, false, "ResponseComplete list 500 the connection was closed without an answer", true},
+		"because the client has gone":           {true, true, "ResponseComplete list 202", false},
+		"before it began, and the client knows": {false, true, "ResponseComplete list 200 Connection closed early", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, asked := &trail{}, make(chan struct{})
+			url, clients := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				handler.RecordFrom(r.Context()).AddAnswer([]byte(`{"kind":"Half"}`))
+				if c.begins {
+					w.WriteHeader(202)
+					w.(http.Flusher).Flush()
+				}
+				close(asked)
+				if c.clientGoes {
+					<-r.Context().Done()
+				}
+				panic(http.ErrAbortHandler)
+			}), audited(t, tr, everyRequest, audit.Blocking))
+			ctx, hangUp := context.WithCancel(t.Context())
+			defer hangUp()
+			if c.clientGoes {
+				go func() {
+					<-asked
+					hangUp()
+				}()
+			}
+			request, err := http.NewRequestWithContext(ctx, "GET", url+"/api/v1/nodes", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response, err := clients["HTTP/2.0"].Do(request); err == nil {
+				if _, err := io.ReadAll(response.Body); err == nil {
+					t.Error("the client takes the answer for a whole one")
+				}
+				response.Body.Close()
+			}
+			last := tr.eventually(t, 2)[1]
+			if got := told([]auditv1.Event{last})[0]; got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if marked := last.Annotations["portico/incomplete-answer"] == "true"; marked != c.annotated {
+				t.Errorf("annotations %v, want it said: %v", last.Annotations, c.annotated)
+			}
+			if c.annotated && last.ResponseObject != nil {
+				t.Errorf("the event has what the client may not have: %s", last.ResponseObject.Raw)
+			}
+		})
+	}
 }
 
 func TestTheAnswerOfADeadlineIsAudited(t *testing.T) {

@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -51,7 +52,7 @@ func (c *codec) decode(body []byte, f format, gvk schema.GroupVersionKind, into 
 	}
 	if err != nil {
 		if actual == nil {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v", gvk.Kind, err))
+			return nil, unrecognized(gvk.Kind, err)
 		}
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", actual.Kind, actual.GroupVersion(), gvk.Kind, err))
 	}
@@ -66,12 +67,22 @@ func (c *codec) decodeLoose(body []byte, f format, gvk schema.GroupVersionKind, 
 		problems, err = strict.Errors(), nil
 	}
 	if err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v", gvk.Kind, err))
+		return nil, unrecognized(gvk.Kind, err)
 	}
 	if actual.GroupVersion() != gvk.GroupVersion() {
 		return nil, mismatch(*actual, gvk)
 	}
 	return problems, nil
+}
+
+// unrecognized says why a body is no object. kube-apiserver shows the Go type, of a body that is no JSON object, that it looked for a kind with.
+func unrecognized(kind string, err error) error {
+	why := err.Error()
+	if before, after, found := strings.Cut(why, "Go value of type struct {"); found {
+		_, after, _ = strings.Cut(after, "}")
+		why = before + "an object with apiVersion and kind" + after
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %s", kind, why))
 }
 
 // mismatch says that the body is of another kind than its path.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,9 +44,23 @@ func ParseJSONPatch(patch []byte) (JSONPatch, error) {
 	}
 	var operations JSONPatch
 	if err := json.Unmarshal(patch, &operations); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+		return nil, apierrors.NewBadRequest("error decoding patch: " + inWords(err))
 	}
 	return operations, nil
+}
+
+// inWords is err of json.Unmarshal into a JSONPatch, without the names of our types.
+func inWords(err error) string {
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &mismatch):
+		return err.Error()
+	case mismatch.Field != "":
+		return fmt.Sprintf("the %s of an operation must be a string, and is of type %s", mismatch.Field, mismatch.Value)
+	case mismatch.Type == reflect.TypeFor[JSONPatch]():
+		return "a JSON patch is an array of operations, and this is of type " + mismatch.Value
+	}
+	return "an operation of a JSON patch is an object, and one is of type " + mismatch.Value
 }
 
 // countElements counts the elements of a JSON array without keeping them, and stops above the limit.

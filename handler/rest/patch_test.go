@@ -43,6 +43,12 @@ func TestJSONPatch(t *testing.T) {
 		{name: "has no value", object: `{}`, patch: `[{"op":"add","path":"/a"}]`, fails: "no value"},
 		{name: "has no path", object: `{}`, patch: `[{"op":"add","value":1}]`, fails: "no path"},
 		{name: "is no operation", object: `{}`, patch: `[{"op":"increment","path":"/a"}]`, fails: "no such operation"},
+		{name: "is an object", object: `{}`, patch: `{"op":"remove","path":"/a"}`, fails: "error decoding patch: a JSON patch is an array of operations, and this is of type object"},
+		{name: "is a string", object: `{}`, patch: `"remove"`, fails: "a JSON patch is an array of operations, and this is of type string"},
+		{name: "has a number for an operation", object: `{}`, patch: `[1]`, fails: "an operation of a JSON patch is an object, and one is of type number"},
+		{name: "has a list for a path", object: `{}`, patch: `[{"op":"remove","path":["a"]}]`, fails: "the path of an operation must be a string, and is of type array"},
+		{name: "has a number for a name", object: `{}`, patch: `[{"op":1}]`, fails: "the op of an operation must be a string, and is of type number"},
+		{name: "is no JSON", object: `{}`, patch: `[{`, fails: "unexpected end of JSON input"},
 		{name: "goes too deep", object: `{}`, patch: `[{"op":"remove","path":"` + strings.Repeat("/a", 300) + `"}]`, fails: "too deep"},
 	}
 	for _, test := range tests {

@@ -55,7 +55,8 @@ func (e *endpoint) watch(w http.ResponseWriter, r *http.Request, at target, quer
 	defer e.watches.join(cancel)()
 	changes, err := e.res.Storage.(Watcher).Watch(ctx, at.namespace, &opts.ListOptions)
 	if err != nil {
-		if ctx.Err() != nil && r.Context().Err() == nil {
+		var known apierrors.APIStatus
+		if ctx.Err() != nil && r.Context().Err() == nil && !errors.As(err, &known) {
 			return apierrors.NewServiceUnavailable("the server is shutting down or the watch's time is over")
 		}
 		return err

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,6 +84,33 @@ func eventsAbout(events []auditv1.Event, user, verb, resource, name string) (fou
 		}
 	}
 	return found
+}
+
+// Who has events written to standard output reads nothing else there. The server is started by a terminal that is closed in the end.
+func TestAuditEventsHaveStandardOutputForThemselves(t *testing.T) {
+	policy, _ := auditFiles(t, "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, verbs: [GET]}, {level: Metadata}]\n")
+	dir := t.TempDir()
+	log := filepath.Join(dir, "out")
+	p := start(t, dir, "/bin/sh", "-c", `exec "$0" "$@" >out`, porticoBinary, "serve", "--secure-port", "0", "--audit-policy-file", policy, "--audit-log-path", "-")
+	eventually(t, "it is ready", func() bool {
+		return p.ended() || addressLine.MatchString(p.output.String()) && strings.Contains(p.output.String(), `"Ready"`)
+	})
+	if _, errs, err := run(t, []string{"KUBECONFIG=" + filepath.Join(dir, ".portico", "admin.kubeconfig")}, "", kubectlBinary, "get", "namespaces"); err != nil {
+		t.Fatal(err, errs)
+	}
+	p.signal(t, syscall.SIGHUP)
+	p.signal(t, syscall.SIGHUP) // the shell's, and the system's
+	if code := p.wait(t); code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+	if events := readAudit(t, log); len(events) == 0 {
+		t.Error("no event was written")
+	}
+	for _, want := range []string{"export KUBECONFIG=", "Stopping: ", `rules[0].verbs names "GET"`} {
+		if !strings.Contains(p.output.String(), want) {
+			t.Errorf("standard error has no %q", want)
+		}
+	}
 }
 
 // The audit trail of real clients, under a policy with several rules, read when the server has stopped.
@@ -268,9 +297,22 @@ func TestTheAuditTrailTellsOfCustomAndProxiedResources(t *testing.T) {
 	p.kubectl(t, "create", "namespace", "demo")
 	p.untilKubectl(t, "created", "-n", "demo", "create", "-f", "../../deploy/examples/flunder.yaml") // it must have heard of the namespace
 	p.kubectl(t, "-n", "demo", "get", "flunders")
+	const admin = "portico-admin"
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	watch, err := http.NewRequestWithContext(ctx, "GET", p.url+"/apis/wardle.example.com/v1alpha1/flunders?watch=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := p.client(t).Do(watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangUp()
+	answer.Body.Close()
+	eventually(t, "the end of the watch is written down", func() bool { return len(eventsAbout(readAudit(t, log), admin, "watch", "flunders", "")) == 2 })
 	events := finish(t, p, log)
 
-	const admin = "portico-admin"
 	made := eventsAbout(events, admin, "create", "crontabs", "my")
 	if len(made) == 0 {
 		t.Fatal("no event of the custom resource")
@@ -301,6 +343,10 @@ func TestTheAuditTrailTellsOfCustomAndProxiedResources(t *testing.T) {
 	}
 	if got := eventsAbout(events, admin, "list", "flunders", ""); len(got) == 0 || got[0].ResponseStatus.Code != 200 {
 		t.Errorf("of the proxied list: %+v", got)
+	}
+	watched := eventsAbout(events, admin, "watch", "flunders", "")
+	if end := watched[1]; end.Stage != auditv1.StageResponseComplete || end.ResponseStatus.Code != 200 || end.Annotations["portico/incomplete-answer"] != "" {
+		t.Errorf("of the proxied watch that its client has left: %+v", end)
 	}
 }
 
