@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -90,10 +91,15 @@ func takeSnapshot(ctx context.Context, where *target, w io.Writer) error {
 		return err
 	}
 	defer client.http.CloseIdleConnections()
-	if err := client.copy(ctx, snapshotPath, w); err != nil {
-		return fmt.Errorf("asking %s: %w", client.url, err)
+	err = client.copy(ctx, snapshotPath, w)
+	var unreachable *net.OpError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unreachable) && unreachable.Op == "dial":
+		return fmt.Errorf("asking %s: %w: the embedded store of a server that is stopped is read with --data-dir DIR", client.url, err)
 	}
-	return nil
+	return fmt.Errorf("asking %s: %w", client.url, err)
 }
 
 var errNoStore = errors.New("there is no embedded store")
