@@ -78,8 +78,10 @@ type Config struct {
 	// Flags are what /flagz shows; without them it is not there.
 	Flags map[string]string
 
-	Metrics   *metrics.Metrics
-	Version   version.Info
+	Metrics *metrics.Metrics
+	Version version.Info
+	// UserAgent is what requests of the server itself say that sends them; empty for what Go says.
+	UserAgent string
 	Discovery *discovery.Manager
 	OpenAPI   *openapi.Service
 	// HealthChecks are made by every unit, on all three endpoints.

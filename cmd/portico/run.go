@@ -180,6 +180,7 @@ func newGenericConfig(o *options, id *identity, a *accounts, listener net.Listen
 	generic.EnableProfiling = o.profiling
 	generic.LongRunning = isLongRunning
 	generic.Version = versionInfo()
+	generic.UserAgent = userAgent()
 	generic.Flags = o.given
 	return generic, nil
 }

@@ -32,6 +32,8 @@ type Config struct {
 	Params func(schema.GroupVersionKind) (Params, bool)
 	// Addresses is where services are; nil knows none.
 	Addresses hookclient.Addresses
+	// UserAgent is what webhooks are told that asks them.
+	UserAgent string
 	Metrics   *metrics.Admission
 	// Peers observes the certificates of webhooks; nil means that nobody does.
 	Peers *metrics.Peers
@@ -76,7 +78,7 @@ func NewHooks(cfg Config) *Hooks {
 	h := &Hooks{
 		cfg:                cfg,
 		compile:            compile,
-		clients:            hookclient.NewClients(cfg.Addresses, cfg.Peers),
+		clients:            hookclient.NewClients(cfg.Addresses, cfg.UserAgent, cfg.Peers),
 		mutating:           map[string]declared[[]*webhook]{},
 		validating:         map[string]declared[[]*webhook]{},
 		mutatingPolicies:   map[string]declared[*mutatingPolicy]{},

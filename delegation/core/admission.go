@@ -40,6 +40,7 @@ func newAdmissions(cfg Config, generic *delegation.Config, opened func() *stores
 			Authorizer: generic.Authorizer,
 			Params:     func(kind schema.GroupVersionKind) (admission.Params, bool) { return opened().params(cfg, kind) },
 			Addresses:  cfg.ServiceAddresses,
+			UserAgent:  generic.UserAgent,
 			Metrics:    generic.Metrics.Admission,
 			Peers:      generic.Metrics.WebhookPeers,
 		}),

@@ -194,6 +194,7 @@ func TestHostileDefinitionsAreRefusedWithTheFieldThatIsWrong(t *testing.T) {
 		"default":          {schema(`{type: string, default: 5}`), prefix + ".default"},
 		"list map keys":    {schema(`{type: array, x-kubernetes-list-type: map, items: {type: object, properties: {a: {type: string}}}}`), prefix + ".x-kubernetes-list-map-keys"},
 		"no storage":       {"\n  - {name: v1, served: true, storage: false, schema: {openAPIV3Schema: {type: object}}}", "spec.versions"},
+		"two storages":     {schema(`{type: string}`) + strings.Replace(schema(`{type: integer}`), "name: v1", "name: v2", 1), "spec.versions: Invalid value: must have exactly one version marked as storage version"},
 		"no schema":        {"\n  - {name: v1, served: true, storage: true}", "spec.versions[0].schema.openAPIV3Schema"},
 		"twice":            {"\n  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}\n  - {name: v1, served: true, storage: false, schema: {openAPIV3Schema: {type: object}}}", "spec.versions"},
 		"printer column":   {"\n  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}, additionalPrinterColumns: [{name: A, type: string, jsonPath: 'spec'}]}", "spec.additionalPrinterColumns[0].JSONPath"},
@@ -202,6 +203,9 @@ func TestHostileDefinitionsAreRefusedWithTheFieldThatIsWrong(t *testing.T) {
 		a := r.do(http.MethodPost, crds, widgets(c.versions))
 		if a.code != 422 || !strings.Contains(string(a.body), c.field) {
 			t.Errorf("%s: got %d %s, want 422 about %s", name, a.code, a.body, c.field)
+		}
+		if strings.Contains(string(a.body), "apiextensions.CustomResource") {
+			t.Errorf("%s: got what Go prints of its types: %s", name, a.body)
 		}
 	}
 	refused(t, r.do(http.MethodPost, crds, strings.Replace(widgets(simpleVersion), "name: widgets.example.com", "name: other.example.com", 1)), 422, "metadata.name")

@@ -160,7 +160,20 @@ func checked(obj, old runtime.Object, rules func(d, before *apiextensions.Custom
 			return field.ErrorList{field.InternalError(nil, err)}
 		}
 	}
-	return rules(d, before)
+	return withoutDumps(rules(d, before))
+}
+
+// maxShown is how many bytes of a wrong value are of use to whoever reads about it.
+const maxShown = 1000
+
+// withoutDumps leaves values out of problems that the library would show whole, as Go prints structs: all versions with their schemas, say.
+func withoutDumps(problems field.ErrorList) field.ErrorList {
+	for _, problem := range problems {
+		if _, text := problem.BadValue.(string); !text && len(problem.ErrorBody()) > maxShown {
+			problem.BadValue = field.OmitValueType{}
+		}
+	}
+	return problems
 }
 
 // toInternal copies d first, because the conversion shares memory with its source.

@@ -84,7 +84,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 	m := &maker{
 		definitions: s.definitions,
 		registry:    cfg.Registry,
-		clients:     hookclient.NewClients(cfg.ServiceAddresses, config.Metrics.WebhookPeers),
+		clients:     hookclient.NewClients(cfg.ServiceAddresses, config.UserAgent, config.Metrics.WebhookPeers),
 		metrics:     config.Metrics.Extensions,
 		replicas:    cfg.Leadership != nil,
 		direct: rest.NewDirect(rest.Config{

@@ -36,6 +36,7 @@ type Client struct {
 	http *http.Client
 	err  error // why there can be no connection
 
+	agent string
 	peers *metrics.Peers
 }
 
@@ -50,15 +51,17 @@ const (
 // Clients keeps the connections to webhooks, so that a configuration that changes does not break those of others.
 type Clients struct {
 	addresses Addresses
+	agent     string
 	peers     *metrics.Peers
 
 	mu   sync.Mutex
 	kept map[string]*Client
 }
 
-// NewClients returns clients that find services by addresses; nil finds none. peers observes the certificates of webhooks.
-func NewClients(addresses Addresses, peers *metrics.Peers) *Clients {
-	return &Clients{addresses: addresses, peers: peers}
+// NewClients returns clients that find services by addresses; nil finds none. agent is what they say that they are; peers observes the
+// certificates of webhooks.
+func NewClients(addresses Addresses, agent string, peers *metrics.Peers) *Clients {
+	return &Clients{addresses: addresses, agent: agent, peers: peers}
 }
 
 // Of returns the client of a place. The configuration has been validated.
@@ -114,7 +117,7 @@ func (c *Clients) dialer(config *registrationv1.WebhookClientConfig) *Client {
 		IdleConnTimeout:     idleTimeout,
 		MaxIdleConnsPerHost: idlePerWebhook,
 	}
-	made := &Client{peers: c.peers, http: &http.Client{
+	made := &Client{agent: c.agent, peers: c.peers, http: &http.Client{
 		Transport: transport,
 		// A write would go where nobody has agreed to, and not be one any more.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -173,6 +176,9 @@ func (c *Client) Post(ctx context.Context, question []byte, timeout time.Duratio
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json, */*")
+	if c.agent != "" {
+		request.Header.Set("User-Agent", c.agent)
+	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(request.Header)) // if the request that asks is traced
 	response, err := c.http.Do(request)
 	if err != nil {

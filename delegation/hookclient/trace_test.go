@@ -13,18 +13,18 @@ import (
 	"github.com/portico-api/portico/delegation/hookclient"
 )
 
-func TestAWebhookIsToldOfTheTraceItIsAPartOf(t *testing.T) {
-	var told string
+func TestAWebhookIsToldWhoAsksAndOfTheTraceItIsAPartOf(t *testing.T) {
+	var told, agent string
 	hook := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		told = r.Header.Get("Traceparent")
+		told, agent = r.Header.Get("Traceparent"), r.UserAgent()
 		w.Write([]byte("{}"))
 	}))
 	defer hook.Close()
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})
-	client := hookclient.NewClients(nil, nil).Of(&registrationv1.WebhookClientConfig{URL: &hook.URL, CABundle: bundle})
+	client := hookclient.NewClients(nil, "portico/test", nil).Of(&registrationv1.WebhookClientConfig{URL: &hook.URL, CABundle: bundle})
 
-	if _, err := client.Post(t.Context(), []byte("{}"), time.Minute); err != nil || told != "" {
-		t.Errorf("without a trace: told of %q, %v", told, err)
+	if _, err := client.Post(t.Context(), []byte("{}"), time.Minute); err != nil || told != "" || agent != "portico/test" {
+		t.Errorf("without a trace: told of %q by %q, %v", told, agent, err)
 	}
 	ctx, span := sdktrace.NewTracerProvider().Tracer("test").Start(t.Context(), "request")
 	defer span.End()
