@@ -37,7 +37,7 @@ func TestAnAnswerIsNoneWhenTheTimeIsOver(t *testing.T) {
 	}))
 	defer hook.Close()
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})
-	client := hookclient.NewClients(nil, nil).Of(&registrationv1.WebhookClientConfig{URL: &hook.URL, CABundle: bundle})
+	client := hookclient.NewClients(nil, "test", nil).Of(&registrationv1.WebhookClientConfig{URL: &hook.URL, CABundle: bundle})
 
 	if answer, err := client.Post(ctx, []byte("{}"), time.Minute); err != nil || string(answer) != "yes" {
 		t.Errorf("in time: got %q, %v", answer, err)
