@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -36,10 +37,15 @@ type dial struct {
 	http1   bool       // it did, whoever has it; under the endpoint's mu
 }
 
+// maxDials bounds how many connections are made for one request, when each is full or ended before its turn comes.
+const maxDials = 10
+
+var errNoRoom = errors.New("the backend lets no request begin on its connections of HTTP/2")
+
 // connectShared returns a stream of a connection of HTTP/2, or a connection for one exchange if the endpoint chooses HTTP/1.1.
 func (e *Endpoint) connectShared(ctx context.Context, p *pool, need wire.Need) (*wire.Conn, *wire.Stream, error) {
 	defer e.drainIfGone()
-	for {
+	for range maxDials {
 		if s := e.join(ctx, p, need); s != nil {
 			return nil, s, nil
 		}
@@ -60,6 +66,11 @@ func (e *Endpoint) connectShared(ctx context.Context, p *pool, need wire.Need) (
 			return e.connectAlone(ctx, p, need)
 		}
 	}
+	if s := e.join(ctx, p, need); s != nil {
+		return nil, s, nil
+	}
+	e.owner.failed(e)
+	return nil, nil, errNoRoom
 }
 
 // connectAlone returns a connection for one exchange with an endpoint that has chosen HTTP/1.1 just now.

@@ -149,6 +149,21 @@ func (s *Shared) Limit() int { return s.limit }
 
 // Begin starts an exchange. It returns nil if there is no room for it, or the connection ends. Otherwise Send must be called, and then End.
 func (s *Shared) Begin(ctx context.Context, safe bool) *Stream {
+	st := s.begin(ctx, safe)
+	if st == nil && s.isOver() {
+		s.Close()
+	}
+	return st
+}
+
+// isOver tells whether the backend has said that it goes, and nobody is on the connection any more. The library would keep it until its idle time is over.
+func (s *Shared) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.users == 0 && s.conn.State().Closing
+}
+
+func (s *Shared) begin(ctx context.Context, safe bool) *Stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.leaving || s.users >= s.limit || !s.conn.ReserveNewRequest() {

@@ -203,6 +203,31 @@ func TestInterimAnswersAreBounded(t *testing.T) {
 	s.End()
 }
 
+// The library reads on for a moment when an exchange has been interrupted. The race detector knows what that may not touch.
+func TestInterimAnswersAfterAnInterruptionAreNobodys(t *testing.T) {
+	shared, server, err := share(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		s := send(t, shared, false)
+		stream := <-server.opened
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			for range 20 {
+				server.answer(stream, false, ":status", "103")
+			}
+		}()
+		s.Interrupt()
+		if err := <-s.ended; err == nil || err == io.EOF {
+			t.Errorf("an interrupted exchange ends with %v, want an error", err)
+		}
+		s.End()
+		<-over
+	}
+}
+
 func TestTheProtocolIsTheBackendsChoice(t *testing.T) {
 	for _, test := range []struct {
 		speaks          []string

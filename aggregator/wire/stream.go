@@ -45,13 +45,14 @@ func (s *Stream) Address() string { return s.shared.address }
 func (s *Stream) Send(r *http.Request) (answer *Answer, interim []Answer, err error) {
 	defer s.shared.answered(s)
 	var written atomic.Bool
+	var early []Answer // the library's reader may still add to it when an interrupted exchange is over, so it is only looked at when there is an answer
 	ctx := httptrace.WithClientTrace(s.ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { written.Store(true) },
 		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-			if len(interim) == maxInterim {
+			if len(early) == maxInterim {
 				return errTooManyInterim
 			}
-			interim = append(interim, Answer{Status: code, Header: fieldsOf(http.Header(header))})
+			early = append(early, Answer{Status: code, Header: fieldsOf(http.Header(header))})
 			return nil
 		},
 	})
@@ -64,7 +65,7 @@ func (s *Stream) Send(r *http.Request) (answer *Answer, interim []Answer, err er
 			s.close = sync.OnceValue(s.close)
 			context.AfterFunc(s.ctx, func() { _ = s.close() })
 		}
-		return s.answer, interim, nil
+		return s.answer, early, nil
 	}
 	s.ended = err
 	switch {
