@@ -241,7 +241,7 @@ func (rm *remote) get(ctx context.Context, q question) (doc *document, where str
 
 // getFrom asks one endpoint.
 func (rm *remote) getFrom(ctx context.Context, address string, q question) (doc *document, where string, err error) {
-	resp, where, err := rm.send(ctx, address, q, rm.transport.RoundTrip)
+	resp, where, err := rm.send(ctx, address, q)
 	if err != nil {
 		return nil, where, err
 	}
@@ -262,7 +262,7 @@ func (rm *remote) open(ctx context.Context, q question) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, _, err := rm.send(ctx, address, q, rm.transport.Follow)
+	resp, _, err := rm.send(ctx, address, q)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +282,7 @@ func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 
 // send asks one endpoint. It follows no redirect: the answer would come from who knows where
 // (contract 5.2).
-func (rm *remote) send(ctx context.Context, address string, q question, over func(*http.Request) (*http.Response, error)) (resp *http.Response, where string, err error) {
+func (rm *remote) send(ctx context.Context, address string, q question) (resp *http.Response, where string, err error) {
 	where = (&url.URL{Scheme: "https", Host: address, Path: q.path, RawQuery: q.query}).String()
 	r, err := http.NewRequestWithContext(ctx, q.method, where, bytes.NewReader(q.body))
 	if err != nil {
@@ -297,7 +297,7 @@ func (rm *remote) send(ctx context.Context, address string, q question, over fun
 	if q.etag != "" {
 		r.Header.Set("If-None-Match", q.etag)
 	}
-	if resp, err = over(r); err != nil {
+	if resp, err = rm.transport.RoundTrip(r); err != nil {
 		return nil, where, steady(err)
 	}
 	return resp, where, nil

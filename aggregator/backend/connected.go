@@ -2,8 +2,8 @@ package backend
 
 import "slices"
 
-// Connected returns the address of an endpoint that a connection waits for. Our own requests go there: they are few and come from nobody who has to
-// be spread, and a server at rest then costs one connection, however many endpoints it has.
+// Connected returns the address of an endpoint that a connection waits for, or has a shared one. Our own requests go there: they are few and come from
+// nobody who has to be spread, and a server at rest then costs one connection, however many endpoints it has.
 func (t *Transport) Connected() (address string, ok bool) {
 	current := t.connections.Load()
 	if current == nil {

@@ -23,7 +23,7 @@ func TestAConnectionThatWaitsIsFound(t *testing.T) {
 			<-block
 		}
 	}
-	one, two := server(t, cert, hello), server(t, cert, hello)
+	one, two := newFickle(t, cert, hello, "http/1.1").Server, newFickle(t, cert, hello, "http/1.1").Server
 	services := at(t, one, two)
 	tr := newTransport(t, backend.Config{
 		InsecureSkipTLSVerify: true, ClientCertificate: func() (*tls.Certificate, error) { return renewed.Load(), nil },
