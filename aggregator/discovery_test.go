@@ -200,6 +200,22 @@ func TestNewServerIsAskedForEachDocumentOnce(t *testing.T) {
 	}
 }
 
+// We ask where a connection waits. An endpoint that has one and does not tell what it serves is not asked for ever.
+func TestWhatOneEndpointDoesNotTellAnotherDoes(t *testing.T) {
+	h := newHouse(t, "")
+	mute, other := newWardle(t, true), newWardle(t, true)
+	h.services.serve(t, "api", mute.address)
+	h.create(remoteAPIService("wardle.example.com", "v1alpha1", "api"))
+	h.waitForFlunders()
+	mute.answer("/apis", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	other.answerJSON("/apis", contentTypeAggregated, strings.ReplaceAll(aggregatedWardle, "flunder", "fischer"))
+	h.services.serve(t, "api", mute.address, other.address)
+	h.eventually("what the other says", func() bool {
+		v, ok := h.version("wardle.example.com", "v1alpha1")
+		return ok && len(v.Resources) == 1 && v.Resources[0].Resource == "fischers"
+	})
+}
+
 func TestDiscoveryIsAskedForWithItsETag(t *testing.T) {
 	h := newHouse(t, "")
 	e := newWardle(t, false)

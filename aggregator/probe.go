@@ -33,7 +33,7 @@ func probe(ctx context.Context, remote *remote, gv schema.GroupVersion) error {
 	}
 	addresses = slices.Clone(addresses)
 	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
-	if connected, ok := remote.transport.Connected(); ok {
+	if connected, ok := remote.transport.Connected(""); ok {
 		if i := slices.Index(addresses, connected); i > 0 {
 			addresses[0], addresses[i] = addresses[i], addresses[0]
 		}

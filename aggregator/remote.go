@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -31,6 +32,8 @@ type remote struct {
 	requests http.Handler
 	// documents proxies OpenAPI documents, as the aggregator: every client may read them.
 	documents http.Handler
+	// shunned is the endpoint that did not tell us last what we asked.
+	shunned atomic.Pointer[string]
 }
 
 // destination is how a remote server is reached. APIServices that say the same share it; one
@@ -174,9 +177,13 @@ func (rm *remote) addresses() ([]string, error) {
 	return rm.resolver.Resolve(rm.reference)
 }
 
-// ownAddress is where one of our own requests goes.
+// ownAddress is where one of our own requests goes: to where a connection waits, but not again and again to an endpoint that does not tell.
 func (rm *remote) ownAddress() (string, error) {
-	if address, ok := rm.transport.Connected(); ok {
+	shunned := ""
+	if last := rm.shunned.Load(); last != nil {
+		shunned = *last
+	}
+	if address, ok := rm.transport.Connected(shunned); ok {
 		return address, nil
 	}
 	return rm.transport.Address()
@@ -236,7 +243,11 @@ func (rm *remote) get(ctx context.Context, q question) (doc *document, where str
 	if err != nil {
 		return nil, "", err
 	}
-	return rm.getFrom(ctx, address, q)
+	doc, where, err = rm.getFrom(ctx, address, q)
+	if !errors.Is(ctx.Err(), context.Canceled) && (err != nil || doc.code >= http.StatusInternalServerError) {
+		rm.shunned.Store(&address)
+	}
+	return doc, where, err
 }
 
 // getFrom asks one endpoint.

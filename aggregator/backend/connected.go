@@ -2,15 +2,15 @@ package backend
 
 import "slices"
 
-// Connected returns the address of an endpoint that a connection waits for, or has a shared one. Our own requests go there: they are few and come from
-// nobody who has to be spread, and a server at rest then costs one connection, however many endpoints it has.
-func (t *Transport) Connected() (address string, ok bool) {
+// Connected returns the address of an endpoint, not except, that a connection waits for or that has a shared one. Our own requests go there: they are few
+// and come from nobody who has to be spread, and a server at rest then costs one connection, however many endpoints it has.
+func (t *Transport) Connected(except string) (address string, ok bool) {
 	current := t.connections.Load()
 	if current == nil {
 		return "", false
 	}
 	for _, e := range t.endpoints().endpoints {
-		if !e.health.ejected.Load() && e.isConnected(current) {
+		if e.address != except && !e.health.ejected.Load() && e.isConnected(current) {
 			return e.address, true
 		}
 	}

@@ -43,7 +43,7 @@ func TestAConnectionThatWaitsIsFound(t *testing.T) {
 	}
 	want := func(when, address string) {
 		t.Helper()
-		if got, ok := tr.Connected(); got != address || ok != (address != "") {
+		if got, ok := tr.Connected(""); got != address || ok != (address != "") {
 			t.Errorf("%s: connected to %q, want %q", when, got, address)
 		}
 	}
@@ -55,6 +55,9 @@ func TestAConnectionThatWaitsIsFound(t *testing.T) {
 	want("while the connection is used", "")
 	read(open(addressOf(one), "/"))
 	want("after a request elsewhere", addressOf(one))
+	if got, ok := tr.Connected(addressOf(one)); ok {
+		t.Errorf("connected to %q, which is not what is asked for", got)
+	}
 	services.slices = services.slices[1:]
 	want("after the endpoint has gone", "")
 	close(block)
@@ -76,7 +79,7 @@ func TestASharedConnectionIsFound(t *testing.T) {
 	x := mustBegin(t, tr, wire.Need{}, "/")
 	chosen := x.endpoint.Address()
 	for range 2 { // while there is a request on it, and after that
-		if got, ok := tr.Connected(); got != chosen || !ok {
+		if got, ok := tr.Connected(""); got != chosen || !ok {
 			t.Errorf("connected to %q, want %q", got, chosen)
 		}
 		if x != nil {
