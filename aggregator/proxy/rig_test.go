@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -259,4 +260,21 @@ func all(t *testing.T, test func(t *testing.T, http2 bool)) {
 func both(t *testing.T, test func(t *testing.T, http2 bool)) {
 	t.Run("http1", func(t *testing.T) { test(t, false) })
 	t.Run("http2", func(t *testing.T) { test(t, true) })
+}
+
+// wantAnswer sends a request and wants an answer of code after the backend was asked so many times.
+func wantAnswer(t *testing.T, client *http.Client, method, url, body string, code int, asked *atomic.Int32, times int32) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != code || asked.Load() != times {
+		t.Errorf("answer %d after the backend was asked %d times, want %d after %d", answer.StatusCode, asked.Load(), code, times)
+	}
 }

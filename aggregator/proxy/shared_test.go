@@ -72,18 +72,7 @@ func TestWhatASharedConnectionDidNotTakeIsSentOverAnother(t *testing.T) {
 					d = &dyingShared{target: cfg.Backend.(*target), tb: t, left: test.dead}
 					cfg.Backend = d
 				})
-				r, err := http.NewRequestWithContext(t.Context(), test.method, url+"/apis/example.com/v1/things", strings.NewReader(test.body))
-				if err != nil {
-					t.Fatal(err)
-				}
-				answer, err := client(http2).Do(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				answer.Body.Close()
-				if answer.StatusCode != test.code || asked.Load() != test.asked {
-					t.Errorf("answer %d after the backend read it %d times, want %d after %d", answer.StatusCode, asked.Load(), test.code, test.asked)
-				}
+				wantAnswer(t, client(http2), test.method, url+"/apis/example.com/v1/things", test.body, test.code, &asked, test.asked)
 				d.target.mu.Lock()
 				defer d.target.mu.Unlock()
 				if d.blamed != 0 {

@@ -2,7 +2,6 @@ package proxy_test
 
 import (
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -27,18 +26,7 @@ func TestAReadThatAStoppingServerRefusesIsAskedAgainOnce(t *testing.T) {
 						http.Error(w, "apiserver is shutting down", http.StatusServiceUnavailable)
 					}
 				}, nil)
-				request, err := http.NewRequestWithContext(t.Context(), test.method, url+"/apis/example.com/v1/things", strings.NewReader(""))
-				if err != nil {
-					t.Fatal(err)
-				}
-				answer, err := client(http2).Do(request)
-				if err != nil {
-					t.Fatal(err)
-				}
-				answer.Body.Close()
-				if answer.StatusCode != test.code || asked.Load() != test.asked {
-					t.Errorf("got %d after %d requests, want %d after %d", answer.StatusCode, asked.Load(), test.code, test.asked)
-				}
+				wantAnswer(t, client(http2), test.method, url+"/apis/example.com/v1/things", "", test.code, &asked, test.asked)
 			})
 		})
 	}

@@ -175,12 +175,14 @@ func (o *auditOptions) auditor(ctx context.Context, out io.Writer, m *metrics.Au
 		backends = append(backends, file)
 	}
 	if o.webhookFile != "" {
-		if _, err := (kubeconfigs{"--audit-webhook-config-file", []string{o.webhookFile}}).config(); err != nil {
+		to, err := kubeconfigs{"--audit-webhook-config-file", []string{o.webhookFile}}.config()
+		if err != nil {
 			return nil, err
 		}
-		webhook, err := audit.NewWebhook(o.webhookFile, userAgent(), o.webhookBackoff, o.webhook.config(m))
+		to.UserAgent = userAgent()
+		webhook, err := audit.NewWebhook(to, o.webhookBackoff, o.webhook.config(m))
 		if err != nil {
-			return nil, fmt.Errorf("--audit-webhook-config-file: %w", err)
+			return nil, fmt.Errorf("--audit-webhook-config-file: in %s, %w", o.webhookFile, err)
 		}
 		backends = append(backends, webhook)
 	}

@@ -3,7 +3,6 @@ package audit_test
 import (
 	"compress/gzip"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -25,6 +24,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	auditapi "k8s.io/apiserver/pkg/apis/audit"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/portico-api/portico/handler/audit"
 	"github.com/portico-api/portico/metrics"
@@ -369,26 +369,16 @@ func TestABatchWaitsForMoreButNotForEver(t *testing.T) {
 	}
 }
 
-// webhook is a backend that sends to url.
+// webhook is a backend that sends to url; ca is that of its certificate, if it has one.
 func webhook(t *testing.T, url string, backoff time.Duration, cfg audit.Config, ca ...byte) *audit.Backend {
 	t.Helper()
-	b, err := audit.NewWebhook(kubeconfig(t, url, ca...), "portico/test", backoff, cfg)
+	b, err := audit.NewWebhook(&rest.Config{
+		Host: url, BearerToken: "the-token", UserAgent: "portico/test", TLSClientConfig: rest.TLSClientConfig{CAData: ca},
+	}, backoff, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
-}
-
-// kubeconfig names a server; ca is that of its certificate, if it has one.
-func kubeconfig(t *testing.T, url string, ca ...byte) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	text := "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '" + url + "', certificate-authority-data: '" + base64.StdEncoding.EncodeToString(ca) + "'}}]\nusers: [{name: u, user: {token: the-token}}]\n" +
-		"contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 func TestAWebhookIsSentEventsUntilItTakesThem(t *testing.T) {
@@ -444,14 +434,10 @@ func TestAWebhookThatTakesNothingLosesEvents(t *testing.T) {
 	}
 }
 
-func TestAKubeconfigThatNamesNoServerIsNoBackend(t *testing.T) {
-	garbage := filepath.Join(t.TempDir(), "garbage")
-	if err := os.WriteFile(garbage, []byte("a\n\tb"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{"/nonexistent", garbage, kubeconfig(t, "ftp://host"), kubeconfig(t, "")} {
-		if _, err := audit.NewWebhook(file, "", time.Second, audit.Config{}); err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v, want one line", file, err)
+func TestAWebhookWithoutAServerIsNoBackend(t *testing.T) {
+	for _, to := range []rest.Config{{Host: "ftp://host"}, {}, {Host: "https://host", TLSClientConfig: rest.TLSClientConfig{CAData: []byte("no certificate")}}} {
+		if _, err := audit.NewWebhook(&to, time.Second, audit.Config{}); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line", to.Host, err)
 		}
 	}
 }

@@ -10,28 +10,21 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/rest"
 )
 
-// NewWebhook returns a backend that sends events to the server that a kubeconfig file names. Whatever goes wrong it tries again, first after
-// backoff. agent is what it says that it is.
-func NewWebhook(kubeconfig, agent string, backoff time.Duration, cfg Config) (*Backend, error) {
-	config, err := webhook.LoadKubeconfig(kubeconfig, nil)
-	if err != nil {
-		return nil, onOneLine(err)
+// NewWebhook returns a backend that sends events to the server of a client configuration. Whatever goes wrong it tries again, first after backoff.
+func NewWebhook(to *rest.Config, backoff time.Duration, cfg Config) (*Backend, error) {
+	server, err := url.Parse(to.Host)
+	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
+		return nil, fmt.Errorf("the server %q is no URL: give one such as https://audit.example.com/events", to.Host)
 	}
-	to, err := url.Parse(config.Host)
-	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
-		return nil, fmt.Errorf("the server %q in %s is no URL: give one such as https://audit.example.com/events", config.Host, kubeconfig)
-	}
-	config.UserAgent = agent
-	client, err := rest.HTTPClientFor(config)
+	client, err := rest.HTTPClientFor(to)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", kubeconfig, err)
+		return nil, err
 	}
 	client.Timeout = answerWithin
-	h := &hook{client: client, url: to.String(), retry: wait.Backoff{Duration: backoff, Factor: 1.5, Jitter: 0.2, Steps: attempts}}
+	h := &hook{client: client, url: server.String(), retry: wait.Backoff{Duration: backoff, Factor: 1.5, Jitter: 0.2, Steps: attempts}}
 	return newBackend(nameWebhook, cfg, batchesAtATime, h, func(dst []byte, e *event) []byte { return e.appendJSON(dst) }), nil
 }
 
