@@ -227,3 +227,16 @@ func FuzzStrings(f *testing.F) {
 		}
 	})
 }
+
+func TestAClientMayClaimSomeAddressesOnly(t *testing.T) {
+	tr := newTrail(t, everything, audit.JSON, audit.Config{})
+	r, rq := asked(t, nil, "GET", "/version")
+	r.RemoteAddr = "192.0.2.9:1234"
+	r.Header.Set("X-Forwarded-For", "192.0.2.1"+strings.Repeat(", 192.0.2.2", 1000))
+	rq.Record = tr.Begin(r, rq)
+	tr.Write(rq, auditapi.StageResponseComplete)
+	from := tr.events(t)[0].SourceIPs
+	if len(from) != 32 || from[0] != "192.0.2.1" || from[31] != "192.0.2.9" {
+		t.Errorf("from %d addresses, %v, want 32 that end with who really asked", len(from), from)
+	}
+}
