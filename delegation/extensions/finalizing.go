@@ -73,8 +73,10 @@ func (f *finalizing) settle(ctx context.Context, name string) (again time.Durati
 	case !some: // as of most definitions that are deleted in numbers: neither read nor said to be on their way
 		return 0, f.finish(ctx, d, "InstanceDeletionCompleted", "removed all instances")
 	}
-	if err := f.say(ctx, d, apiextensionsv1.ConditionTrue, "InstanceDeletionInProgress", "CustomResource deletion is in progress"); err != nil {
-		return 0, err
+	if !isWaiting(d) {
+		if err := f.say(ctx, d, apiextensionsv1.ConditionTrue, "InstanceDeletionInProgress", "CustomResource deletion is in progress"); err != nil {
+			return 0, err
+		}
 	}
 	remaining := s.clear(ctx, "")
 	if err := errors.Join(remaining.Failed...); err != nil {
@@ -85,6 +87,13 @@ func (f *finalizing) settle(ctx context.Context, name string) (again time.Durati
 		return remainingRecheck, f.say(ctx, d, apiextensionsv1.ConditionTrue, "InstanceDeletionCheck", "could not confirm zero CustomResources remaining: finalizers keep some")
 	}
 	return 0, f.finish(ctx, d, "InstanceDeletionCompleted", "removed all instances")
+}
+
+// isWaiting tells whether it has been said why objects are still there. To say by turns that and that they are being deleted would be a write
+// for every look, and a look for every write.
+func isWaiting(d *definition) bool {
+	c := apihelpers.FindCRDCondition(d, apiextensionsv1.Terminating)
+	return c != nil && (c.Reason == "InstanceDeletionCheck" || c.Reason == "InstanceDeletionFailed")
 }
 
 // isBuiltIn tells a definition whose objects would be stored where the server keeps its own.
