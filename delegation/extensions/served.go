@@ -12,6 +12,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	apiversion "k8s.io/apimachinery/pkg/version"
 
 	"github.com/portico-api/portico/delegation/registry"
 	"github.com/portico-api/portico/handler"
@@ -206,7 +207,26 @@ func deprecation(d *definition, name string) string {
 	case v.DeprecationWarning != nil:
 		return *v.DeprecationWarning
 	}
-	return fmt.Sprintf("%s/%s %s is deprecated", d.Spec.Group, name, d.Spec.Names.Kind)
+	text := fmt.Sprintf("%s/%s %s is deprecated", d.Spec.Group, name, d.Spec.Names.Kind)
+	if better := successor(d, name); better != "" {
+		text += fmt.Sprintf("; use %s/%s %s", d.Spec.Group, better, d.Spec.Names.Kind)
+	}
+	return text
+}
+
+// successor is the best version to use instead of a deprecated one: of those that are served and not deprecated, the one with the
+// highest priority, if that is higher than that of name; empty when there is none.
+func successor(d *definition, name string) string {
+	best := name
+	for i := range d.Spec.Versions {
+		if v := &d.Spec.Versions[i]; v.Served && !v.Deprecated && apiversion.CompareKubeAwareVersionStrings(v.Name, best) > 0 {
+			best = v.Name
+		}
+	}
+	if best == name {
+		return ""
+	}
+	return best
 }
 
 // servesVersion tells whether a definition is served in a version.
