@@ -239,7 +239,7 @@ func keepIdentity(converted, original *unstructured.Unstructured) error {
 // versionCodec leads between one version of a definition and the one that is stored. It is a registry.Codec.
 type versionCodec struct {
 	schema    *versionSchema
-	storage   schema.GroupVersionKind
+	storage   *versionSchema
 	converter converter
 }
 
@@ -269,7 +269,6 @@ func (c *versionCodec) Show(ctx context.Context, stored [][]byte) ([][]byte, err
 		if _, err := c.schema.settle(u, true); err != nil {
 			return nil, fmt.Errorf("reading a converted %s: %w", c.schema.kind.Kind, err)
 		}
-		c.schema.fill(u)
 		if shown[places[n]], err = json.Marshal(u.Object); err != nil {
 			return nil, fmt.Errorf("encoding a converted %s: %w", c.schema.kind.Kind, err)
 		}
@@ -279,20 +278,24 @@ func (c *versionCodec) Show(ctx context.Context, stored [][]byte) ([][]byte, err
 
 // Keep implements registry.Codec.
 func (c *versionCodec) Keep(ctx context.Context, object []byte) ([]byte, error) {
-	if c.schema.kind == c.storage {
+	if c.schema == c.storage {
 		return object, nil
 	}
 	u, err := decode(object)
 	if err != nil {
 		return nil, err
 	}
-	converted, err := c.converter.convert(ctx, []*unstructured.Unstructured{u}, c.storage)
+	converted, err := c.converter.convert(ctx, []*unstructured.Unstructured{u}, c.storage.kind)
 	if err != nil {
 		return nil, err
 	}
+	// What the stored version does not know would come to light when it knows it one day.
+	if _, err := c.storage.settle(converted[0], true); err != nil {
+		return nil, fmt.Errorf("storing a converted %s: %w", c.storage.kind.Kind, err)
+	}
 	body, err := json.Marshal(converted[0].Object)
 	if err != nil {
-		return nil, fmt.Errorf("encoding a converted %s: %w", c.storage.Kind, err)
+		return nil, fmt.Errorf("encoding a converted %s: %w", c.storage.kind.Kind, err)
 	}
 	return body, nil
 }

@@ -168,7 +168,6 @@ func (k *kind) renamed(body []byte) ([]byte, error) {
 	if _, err := s.settle(u, true); err != nil {
 		return nil, err
 	}
-	s.fill(u)
 	return json.Marshal(u.Object)
 }
 

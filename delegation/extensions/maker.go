@@ -54,7 +54,7 @@ func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
 		store := o.base
 		if v.Name != k.storage || !simple {
 			s := k.versions[v.Name]
-			store = o.base.In(cfg, k.resource(v), &versionCodec{schema: s, storage: k.gvk(k.storage), converter: k.converter})
+			store = o.base.In(cfg, k.resource(v), &versionCodec{schema: s, storage: k.versions[k.storage], converter: k.converter})
 		}
 		for _, view := range k.views(v.Name) {
 			store.AlsoIn(view)

@@ -40,7 +40,7 @@ func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
 		t.Fatalf("got %d %s", a.code, a.body)
 	}
 	a := r.get(twos + "/one")
-	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "two") != "full" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
+	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "color") != "blue" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
 		t.Errorf("in the other version: %d %s %q", a.code, a.body, a.warnings)
 	}
 	if got := r.get("/metrics").body; !strings.Contains(string(got), `apiserver_requested_deprecated_apis{group="example.com",removed_release="",resource="widgets",subresource="",version="v2"} 1`) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/runtime"
+
 	"github.com/portico-api/portico/delegation/storage"
 )
 
@@ -103,4 +105,18 @@ func (s *Store) get(ctx context.Context, namespace, name string, read storage.Re
 		return nil, err
 	}
 	return s.shown(ctx, o)
+}
+
+// seen is what clients see of obj once it is written, which is how their next read shows it: what the stored version does not know is gone, and its
+// defaults are there. That it is written is not to be taken back, even if it cannot be read.
+func (s *Store) seen(ctx context.Context, written *storage.Object, obj runtime.Object) runtime.Object {
+	shown, err := s.shown(ctx, written)
+	if err != nil || shown == written {
+		return obj
+	}
+	read, err := s.decode(shown)
+	if err != nil {
+		return obj
+	}
+	return read
 }

@@ -109,6 +109,7 @@ func (s *Store) createNamed(ctx context.Context, obj runtime.Object, m metav1.Ob
 		return nil, s.explain(ctx, m.GetName(), err)
 	case stored != nil:
 		m.SetResourceVersion(strconv.FormatInt(stored.ResourceVersion(), 10))
+		return s.seen(ctx, stored, obj), nil
 	}
 	return obj, nil
 }

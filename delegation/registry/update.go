@@ -137,7 +137,7 @@ func (s *Store) replace(ctx context.Context, d *door, stored *storage.Object, ol
 		return nil, s.overtaken(ctx, stored.Name(), err)
 	}
 	m.SetResourceVersion(strconv.FormatInt(written.ResourceVersion(), 10))
-	return obj, nil
+	return s.seen(ctx, written, obj), nil
 }
 
 // checkVersion holds a client to the state that it has seen.
