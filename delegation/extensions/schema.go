@@ -25,7 +25,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
+	"k8s.io/apiserver/pkg/warning"
 	kjson "sigs.k8s.io/json"
+
+	"github.com/portico-api/portico/handler"
 )
 
 // versionSchema is what the objects of one version of a definition are like. Its parts are made when they are needed first: most of many
@@ -158,7 +161,7 @@ func (s *versionSchema) settleSent(obj runtime.Object) (unknown []error, err err
 	}
 	paths, err := s.settle(u, false)
 	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+		return nil, err
 	}
 	for _, path := range paths {
 		unknown = append(unknown, fmt.Errorf("unknown field %q", path))
@@ -285,9 +288,14 @@ func evaluate(ctx context.Context, v *schemacel.Validator, s *structuralschema.S
 			return field.ErrorList{field.Invalid(nil, nil, "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation")}
 		}
 	}
-	problems, _ := v.Validate(ctx, path, s, obj, old, celconfig.RuntimeCELCostBudget, options...)
+	problems, _ := v.Validate(warning.WithWarningRecorder(ctx, toldClient{ctx}), path, s, obj, old, celconfig.RuntimeCELCostBudget, options...)
 	return problems
 }
+
+// toldClient hands on what the library warns of: what a rule would refuse, were it not unchanged.
+type toldClient struct{ ctx context.Context }
+
+func (c toldClient) AddWarning(_, text string) { handler.AddWarning(c.ctx, text) }
 
 // scale checks the numbers that the scale subresource shows.
 func (r *rules) scale(u *unstructured.Unstructured) field.ErrorList {
@@ -305,11 +313,11 @@ func (r *rules) scaleStatus(u *unstructured.Unstructured) field.ErrorList {
 }
 
 func replicas(u *unstructured.Unstructured, path []string) field.ErrorList {
-	at := field.NewPath(path[0], path[1:]...)
+	at := field.NewPath("." + strings.Join(path, ".")) // as the definition spells it
 	n, _, err := unstructured.NestedInt64(u.Object, path...)
 	switch {
 	case err != nil:
-		return field.ErrorList{field.Invalid(at, nil, err.Error())}
+		return field.ErrorList{field.Invalid(at, n, err.Error())}
 	case n < 0:
 		return field.ErrorList{field.Invalid(at, n, "should be a non-negative integer")}
 	case n > 1<<31-1:

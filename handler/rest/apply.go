@@ -10,8 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
-
-	"github.com/portico-api/portico/handler"
 )
 
 // applyTransform makes the object that an applied configuration wants of the one that there is, or of none.
@@ -56,7 +54,7 @@ func parseConfiguration(ctx context.Context, body []byte, validation string) (*u
 		case validation == metav1.FieldValidationStrict:
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding YAML: %v", err))
 		case validation == metav1.FieldValidationWarn:
-			handler.AddWarning(ctx, err.Error())
+			warnOf(ctx, []error{err})
 		}
 		asJSON = lenient
 	}

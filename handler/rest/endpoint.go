@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -225,20 +226,38 @@ func (e *endpoint) decodeObject(ctx context.Context, body []byte, f format, name
 	}
 	obj := e.res.New()
 	problems, err := e.decode(body, f, obj)
+	if _, answer := err.(apierrors.APIStatus); err != nil && !answer {
+		return nil, e.unmanageable(err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(problems) > 0 {
 		switch validation {
 		case metav1.FieldValidationStrict:
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v",
-				e.gvk.Kind, e.gvk.GroupVersion(), e.gvk.Kind, runtime.NewStrictDecodingError(problems)))
+			return nil, e.unmanageable(runtime.NewStrictDecodingError(problems))
 		case metav1.FieldValidationWarn:
-			for _, problem := range problems {
-				handler.AddWarning(ctx, problem.Error())
-			}
+			warnOf(ctx, problems)
 		}
 	}
 	e.recordSent(ctx, obj)
 	return obj, nil
+}
+
+// unmanageable says why a body of the right kind is no object of it.
+func (e *endpoint) unmanageable(err error) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", e.gvk.Kind, e.gvk.Version, e.gvk.Kind, err))
+}
+
+// warnOf tells a client of what its body means nothing by. YAML has one problem of several lines: a warning has one.
+func warnOf(ctx context.Context, problems []error) {
+	for _, problem := range problems {
+		text := problem.Error()
+		if _, lines, many := strings.Cut(text, "yaml: unmarshal errors:\n"); many {
+			text = lines
+		}
+		for line := range strings.SplitSeq(text, "\n") {
+			handler.AddWarning(ctx, strings.TrimSpace(line))
+		}
+	}
 }

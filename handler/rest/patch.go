@@ -3,7 +3,9 @@ package rest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,8 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/mergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/portico-api/portico/handler"
+	kjson "sigs.k8s.io/json"
 )
 
 // patch changes an object by a description of the change. The storage calls the change again on the
@@ -92,12 +93,31 @@ func (e *endpoint) patchTransform(patchType types.PatchType, body []byte, at tar
 	if err != nil {
 		return nil, err
 	}
+	var doubts []error
+	if opts.FieldValidation != metav1.FieldValidationIgnore {
+		doubts = doubtful(patchType, body)
+	}
 	return func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
 		if current == nil {
 			return nil, apierrors.NewNotFound(e.gvr.GroupResource(), at.name)
 		}
-		return e.patched(ctx, change, current, at, opts)
+		return e.patched(ctx, change, doubts, current, at, opts)
 	}, nil
+}
+
+// doubtful finds what is said twice in a patch, and what means nothing in one. The patch can be read.
+func doubtful(patchType types.PatchType, patch []byte) []error {
+	if patchType != types.JSONPatchType {
+		var whole map[string]any
+		problems, _ := kjson.UnmarshalStrict(patch, &whole, kjson.DisallowDuplicateFields)
+		return problems
+	}
+	var operations JSONPatch
+	problems, _ := kjson.UnmarshalStrict(patch, &operations)
+	for i, problem := range problems {
+		problems[i] = fmt.Errorf("json patch %w", problem)
+	}
+	return problems
 }
 
 // change turns an object's JSON into that of its new state.
@@ -154,8 +174,8 @@ func unprocessable(message string) error {
 	}}
 }
 
-// patched applies change to current.
-func (e *endpoint) patched(ctx context.Context, change change, current runtime.Object, at target, opts *metav1.PatchOptions) (runtime.Object, error) {
+// patched applies change to current. doubts are the problems that the patch has whatever it is applied to.
+func (e *endpoint) patched(ctx context.Context, change change, doubts []error, current runtime.Object, at target, opts *metav1.PatchOptions) (runtime.Object, error) {
 	before, err := encode(current, e.gvk)
 	if err != nil {
 		return nil, err
@@ -169,17 +189,18 @@ func (e *endpoint) patched(ctx context.Context, change change, current runtime.O
 	}
 	obj := e.res.New()
 	problems, err := e.decode(after, formatJSON, obj)
+	if apierrors.IsInvalid(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, e.invalidPatch(at, err)
 	}
-	if len(problems) > 0 {
+	if problems = append(slices.Clip(doubts), problems...); len(problems) > 0 {
 		switch opts.FieldValidation {
 		case metav1.FieldValidationStrict:
 			return nil, e.invalidPatch(at, runtime.NewStrictDecodingError(problems))
 		case metav1.FieldValidationWarn:
-			for _, problem := range problems {
-				handler.AddWarning(ctx, problem.Error())
-			}
+			warnOf(ctx, problems)
 		}
 	}
 	return obj, checkIdentity(obj, at)

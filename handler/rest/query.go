@@ -118,15 +118,11 @@ type writeQuery struct {
 }
 
 func parseWrite(query url.Values) writeQuery {
-	q := writeQuery{
+	return writeQuery{
 		dryRun:          query["dryRun"],
 		fieldManager:    query.Get("fieldManager"),
 		fieldValidation: query.Get("fieldValidation"),
 	}
-	if len(q.dryRun) == 1 && q.dryRun[0] == "" {
-		q.dryRun = nil
-	}
-	return q
 }
 
 func parseCreate(r *http.Request, query url.Values) (*metav1.CreateOptions, error) {
@@ -192,9 +188,6 @@ func managerFromAgent(agent string) string {
 // parseDelete reads the options of a delete from the query; a body, if there is one, wins over it.
 func parseDelete(query url.Values) (*metav1.DeleteOptions, error) {
 	opts := &metav1.DeleteOptions{DryRun: query["dryRun"]}
-	if len(opts.DryRun) == 1 && opts.DryRun[0] == "" {
-		opts.DryRun = nil
-	}
 	var err error
 	if opts.GracePeriodSeconds, err = queryInt(query, "gracePeriodSeconds"); err != nil {
 		return nil, err
