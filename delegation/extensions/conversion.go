@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -127,7 +128,7 @@ func (h *conversionHook) answer(id types.UID, body []byte, objects []*unstructur
 		if got == 0 {
 			failure = conversionNoObjects
 		}
-		return nil, &wrongConversion{failure, fmt.Errorf("expected %d converted objects, got %d", want, got)}
+		return nil, &wrongConversion{failure, fmt.Errorf("returned %d objects, expected %d", got, want)}
 	}
 	converted := make([]*unstructured.Unstructured, len(objects))
 	for i, raw := range said {
@@ -212,16 +213,16 @@ func failureOf(err error) string {
 // keepIdentity refuses another object, and takes of the metadata what a conversion may change: labels and annotations.
 func keepIdentity(converted, original *unstructured.Unstructured) error {
 	if got, want := converted.GetKind(), original.GetKind(); got != want {
-		return fmt.Errorf("kind is %q, must be %q", got, want)
+		return fmt.Errorf("must have the same kind: %v != %v", want, got)
 	}
 	after, ok := converted.Object["metadata"].(map[string]any)
 	before, _ := original.Object["metadata"].(map[string]any)
 	if !ok {
 		return errors.New("metadata is missing or no object")
 	}
-	for _, name := range []string{"name", "namespace", "uid"} {
-		if !apiequality.Semantic.DeepEqual(after[name], before[name]) {
-			return fmt.Errorf("metadata.%s is %v, must be %v", name, after[name], before[name])
+	for _, name := range []string{"name", "namespace", "UID"} {
+		if got, want := after[strings.ToLower(name)], before[strings.ToLower(name)]; !apiequality.Semantic.DeepEqual(got, want) {
+			return fmt.Errorf("must have the same %s: %v != %v", name, want, got)
 		}
 	}
 	kept := maps.Clone(before)

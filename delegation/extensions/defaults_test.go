@@ -2,6 +2,7 @@ package extensions_test
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -32,5 +33,23 @@ func TestDefaultsOfAVersionAreNotFilledInForWhatIsStoredInAnother(t *testing.T) 
 	}
 	if a := r.do(http.MethodPatch, twos+"/sent", `{metadata: {labels: {a: b}}}`); a.code != 200 || a.at("spec", "two") != "full" {
 		t.Errorf("changed: %d %s", a.code, a.body)
+	}
+}
+
+// Each of two versions has a default that the other knows, too.
+func TestAWriteShowsTheDefaultsOfTheStoredVersionToo(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	versions := ""
+	for _, v := range []string{"v1, served: true, storage: true@one: {type: string, default: full}, two: {type: string}", "v2, served: true, storage: false@one: {type: string}, two: {type: string, default: full}"} {
+		head, properties, _ := strings.Cut(v, "@")
+		versions += "  - {name: " + head + ", schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {" + properties + "}}}}}}\n"
+	}
+	r.define(widgets(versions))
+	a := r.do(http.MethodPost, twos, strings.Replace(widget("sent", `{}`), "/v1", "/v2", 1))
+	if a.code != 201 || a.at("spec", "one") != "full" || a.at("spec", "two") != "full" || a.at("metadata", "resourceVersion") == nil {
+		t.Errorf("created: %d %s", a.code, a.body)
+	}
+	if b := r.get(twos + "/sent"); !reflect.DeepEqual(b.object, a.object) {
+		t.Errorf("created %s, read %s", a.body, b.body)
 	}
 }

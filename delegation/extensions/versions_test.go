@@ -184,11 +184,11 @@ func TestAWebhookConverts(t *testing.T) {
 		"fails": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.Result = metav1.Status{Status: metav1.StatusFailure, Message: "no way"}
 		}, "no way", "conversion_webhook_malformed_response_failure"},
-		"drops":   {func(v *apiextensionsv1.ConversionReview) { v.Response.ConvertedObjects = nil }, "expected 1 converted objects, got 0", "conversion_webhook_no_objects_returned_failure"},
+		"drops":   {func(v *apiextensionsv1.ConversionReview) { v.Response.ConvertedObjects = nil }, "returned 0 objects, expected 1", "conversion_webhook_no_objects_returned_failure"},
 		"another": {func(v *apiextensionsv1.ConversionReview) { v.Response.UID = "x" }, "response.uid", "conversion_webhook_malformed_response_failure"},
 		"renames": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetName("x")
-		}, "metadata.name", "conversion_webhook_invalid_converted_object_failure"},
+		}, "must have the same name: one != x", "conversion_webhook_invalid_converted_object_failure"},
 		"wrong version": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetAPIVersion("example.com/v3")
 		}, "invalid groupVersion", "conversion_webhook_invalid_converted_object_failure"},

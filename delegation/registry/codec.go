@@ -110,6 +110,17 @@ func (s *Store) get(ctx context.Context, namespace, name string, read storage.Re
 // seen is what clients see of obj once it is written, which is how their next read shows it: what the stored version does not know is gone, and its
 // defaults are there. That it is written is not to be taken back, even if it cannot be read.
 func (s *Store) seen(ctx context.Context, written *storage.Object, obj runtime.Object) runtime.Object {
+	if s.codec == nil {
+		return obj
+	}
+	if s.res.Read != nil {
+		body, _ := s.res.Read(written.JSON())
+		known, err := written.Shown(body, s.res.Strategy.Fields)
+		if err != nil {
+			return obj
+		}
+		written = known
+	}
 	shown, err := s.shown(ctx, written)
 	if err != nil || shown == written {
 		return obj
