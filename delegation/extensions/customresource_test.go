@@ -92,7 +92,6 @@ func TestACustomResourceIsWhatItsDefinitionSays(t *testing.T) {
 	refused(t, r.do(http.MethodPost, ones, strings.Replace(widget("kind", `{color: red}`), "/v1", "/v2", 1)), 400, "does not match the expected API version")
 	refused(t, r.do(http.MethodPost, ones, `{metadata: {name: x}}`), 400)
 	refused(t, r.do(http.MethodPost, ones, widget("proto", `{}`), "Content-Type", "application/vnd.kubernetes.protobuf"), 415)
-	refused(t, r.do(http.MethodPatch, ones+"/one", `{}`, "Content-Type", "application/strategic-merge-patch+json"), 415)
 	refused(t, r.do(http.MethodPut, ones, widget("x", `{}`)), 400, "name must be provided")
 	refused(t, r.do(http.MethodPut, ones+"/one", widget("one", `{color: red}`)), 422, "metadata.resourceVersion")
 	refused(t, r.do(http.MethodPatch, ones+"/one", `{spec: {color: green}}`), 422, "color stays")
@@ -114,6 +113,15 @@ func TestACustomResourceIsWhatItsDefinitionSays(t *testing.T) {
 		t.Errorf("scaling: %d %s", a.code, a.body)
 	}
 
+	if a := r.get(ones+"/one/scale", "Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"); !strings.Contains(string(a.body), `"cells":["one",5,9,"`) {
+		t.Errorf("the table of a scale: %s", a.body)
+	}
+	for _, path := range []string{"/one", "/one/status", "/one/scale"} {
+		refused(t, r.do(http.MethodPatch, ones+path, `{}`, "Content-Type", "application/strategic-merge-patch+json"), 415)
+	}
+	if a := r.get(ones+"/one", "Accept", "application/*"); a.code != 200 || a.at("kind") != "Widget" {
+		t.Errorf("in any form of a family: %d %s", a.code, a.body)
+	}
 	if a := r.get(ones, "Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"); !strings.Contains(string(a.body), `"cells":["one","red",5]`) {
 		t.Errorf("table: %s", a.body)
 	}

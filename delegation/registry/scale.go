@@ -53,6 +53,7 @@ func (s *Store) scaleResource(paths Scale) *rest.Resource {
 		New:              newScale,
 		Scheme:           scaleScheme(),
 		Applier:          sc.account.applier(),
+		Table:            scaleTable(),
 	}
 }
 

@@ -49,7 +49,8 @@ type endpoint struct {
 
 	listKind string
 	protobuf bool // the type has a protobuf form
-	typed    bool // the type is a Go type, so that it can be merged strategically
+	typed    bool // the type is a Go type
+	loose    bool // it is about objects without a Go type, whose subresources may have one
 }
 
 // target is whom a request is about.
@@ -74,6 +75,7 @@ func newEndpoint(s *shared, codec *codec, res, parent *Resource) *endpoint {
 	_, unstructured := object.(runtime.Unstructured)
 	_, e.protobuf = object.(protobufMessage)
 	e.typed = !unstructured
+	_, e.loose = owner.New().(runtime.Unstructured)
 	if res.NewList != nil && e.typed {
 		if kinds, _, err := res.Scheme.ObjectKinds(res.NewList()); err == nil && len(kinds) > 0 {
 			e.listKind = kinds[0].Kind
@@ -88,7 +90,7 @@ func newEndpoint(s *shared, codec *codec, res, parent *Resource) *endpoint {
 
 // offer is what the endpoint can answer with.
 func (e *endpoint) offer() offer {
-	return offer{yaml: true, protobuf: e.protobuf}
+	return offer{yaml: true, protobuf: e.protobuf, families: e.loose}
 }
 
 // begin reads what every verb looks at first: the options in the URL, and how the client wants its

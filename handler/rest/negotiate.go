@@ -45,6 +45,7 @@ type encoding struct {
 type offer struct {
 	yaml     bool // streams have no YAML
 	protobuf bool
+	families bool // "application/*" means JSON: for custom resources only, as with kube-apiserver
 	list     bool // which of the two partial kinds fits
 }
 
@@ -91,7 +92,7 @@ func (o offer) clause(clause string) (enc encoding, rank int) {
 		enc.format = formatYAML
 	case strings.EqualFold(media, mediaProtobuf) && o.protobuf:
 		enc.format = formatProtobuf
-	case media == "*/*":
+	case media == "*/*", media == "application/*" && o.families:
 		specific = 0
 	default:
 		return enc, 0

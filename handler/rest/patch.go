@@ -73,7 +73,7 @@ func (e *endpoint) applyPatch(ctx context.Context, patchType types.PatchType, bo
 func (e *endpoint) patchType(r *http.Request) (types.PatchType, error) {
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	accepted := []string{string(types.JSONPatchType), string(types.MergePatchType)}
-	if e.typed {
+	if !e.loose { // only the tags of Go types say how their lists are merged
 		accepted = append(accepted, string(types.StrategicMergePatchType))
 	}
 	if e.res.Applier != nil {
