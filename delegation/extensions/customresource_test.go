@@ -131,6 +131,9 @@ func TestACustomResourceIsWhatItsDefinitionSays(t *testing.T) {
 		}
 	}
 	refused(t, r.get(ones+"?fieldSelector=spec.size=1"), 400, "field label not supported")
+	if a := r.get("/openapi/v3/apis/example.com/v1"); !strings.Contains(string(a.body), `"x-kubernetes-selectable-fields":[{"fieldPath":"spec.color"}]`) {
+		t.Error("the document does not tell by what can be selected")
+	}
 
 	a = r.do(http.MethodPatch, ones+"/applied?fieldManager=m", widget("applied", `{color: green}`), "Content-Type", "application/apply-patch+yaml")
 	if a.code != 201 || !strings.Contains(string(a.body), `"manager":"m"`) || a.at("spec", "replicas") != 1.0 {

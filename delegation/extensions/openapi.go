@@ -72,13 +72,14 @@ func describeResource(d *definition, v *apiextensionsv1.CustomResourceDefinition
 		Name: names.Plural, Kind: schema.GroupVersionKind{Group: d.Spec.Group, Version: v.Name, Kind: names.Kind},
 		Namespaced: isNamespaced(d), Verbs: verbs(d), Schema: text, ListKind: names.ListKind,
 	}
+	r.Selectable, _ = selectable(v.SelectableFields)
 	for _, sub := range describe(d, v).Subresources {
 		kind := sub.ResponseKind
 		part := openapi.Resource{Name: sub.Subresource, Kind: schema.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind}, Verbs: sub.Verbs}
 		if sub.Subresource == "scale" {
 			part.Object = autoscalingv1.Scale{}
 		} else {
-			part.Schema = text
+			part.Schema, part.Selectable = text, r.Selectable
 		}
 		r.Subresources = append(r.Subresources, part)
 	}

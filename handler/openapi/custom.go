@@ -30,8 +30,23 @@ func (d *describer) object(r *Resource) *spec.Schema {
 	}
 	return d.schemas.custom(r.Kind, func(properties map[string]spec.Schema) (*spec.Schema, error) {
 		properties["metadata"] = *d.schemas.model(metav1.ObjectMeta{})
-		return asWritten(r.Schema, properties)
+		m, err := asWritten(r.Schema, properties)
+		if err == nil {
+			r.markSelectable(m)
+		}
+		return m, err
 	})
+}
+
+// markSelectable tells clients by which fields they can select, at the model of an object and at that of a list.
+func (r *Resource) markSelectable(m *spec.Schema) {
+	var fields []any
+	for _, path := range r.Selectable {
+		fields = append(fields, map[string]any{"fieldPath": path})
+	}
+	if len(fields) > 0 {
+		m.AddExtension("x-kubernetes-selectable-fields", fields)
+	}
 }
 
 // asWritten is a schema with some properties of its own. Its parts stay text: there may be thousands of them, and whoever reads the document
@@ -96,6 +111,7 @@ func (d *describer) collection(r *Resource) *spec.Schema {
 		m.Required = []string{"items"}
 		m.Properties = properties
 		properties["metadata"], properties["items"] = *d.schemas.model(metav1.ListMeta{}), *spec.ArrayProperty(d.object(r))
+		r.markSelectable(m)
 		return m, nil
 	})
 }

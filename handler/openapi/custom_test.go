@@ -24,6 +24,7 @@ func wheels(text string) func() (*spec3.OpenAPI, error) {
 	return func() (*spec3.OpenAPI, error) {
 		return openapi.ForResources("/apis/"+gv.String(), gv, []openapi.Resource{{
 			Name: "wheels", Kind: gv.WithKind("Wheel"), Verbs: []string{"get", "list", "create"}, Schema: json.RawMessage(text), ListKind: "Wheels",
+			Selectable: []string{"spec.size"},
 		}}, nil)
 	}
 }
@@ -59,8 +60,11 @@ func TestAKindWithoutAGoTypeIsDescribedAsItsSchemaIsWritten(t *testing.T) {
 	if size := properties["spec"].Properties["size"]; !size.Nullable || len(size.AnyOf) != 2 || size.Extensions["x-kubernetes-int-or-string"] != true {
 		t.Errorf("got %s", got.Components.Schemas[wheelModel])
 	}
-	if got.Components.Schemas["com.example.cars.v1.Wheels"] == nil {
-		t.Error("there is no list of it")
+	const selectable = `"x-kubernetes-selectable-fields":[{"fieldPath":"spec.size"}]`
+	for _, name := range []string{wheelModel, "com.example.cars.v1.Wheels"} {
+		if !strings.Contains(string(got.Components.Schemas[name]), selectable) {
+			t.Errorf("%s does not tell by what it can be selected: %s", name, got.Components.Schemas[name])
+		}
 	}
 
 	var old struct{ Definitions map[string]json.RawMessage }
@@ -68,7 +72,7 @@ func TestAKindWithoutAGoTypeIsDescribedAsItsSchemaIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(old.Definitions[wheelModel])
-	if !strings.Contains(text, `"size"`) || strings.Contains(text, "anyOf") || strings.Contains(text, "nullable") || strings.Contains(text, "#/components") {
+	if !strings.Contains(text, `"size"`) || !strings.Contains(text, selectable) || strings.Contains(text, "anyOf") || strings.Contains(text, "nullable") || strings.Contains(text, "#/components") {
 		t.Errorf("in version 2 it is %s", text)
 	}
 

@@ -22,6 +22,7 @@ type Resource struct {
 	// their lists, by default Kind with "List".
 	Schema       json.RawMessage
 	ListKind     string
+	Selectable   []string // fields that such objects can be selected by, besides those of all: "spec.color"
 	Subresources []Resource
 }
 
