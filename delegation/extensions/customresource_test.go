@@ -400,14 +400,15 @@ func TestObjectsGoWithTheirDefinition(t *testing.T) {
 			t.Fatalf("got %d %s", a.code, a.body)
 		}
 	}
-	if a := r.do(http.MethodDelete, crds+"/"+name, nil); a.code != 200 || !strings.Contains(string(a.body), "customresourcecleanup.apiextensions.k8s.io") {
+	if a := r.do(http.MethodDelete, crds+"/"+name, nil); a.code != 200 || !strings.Contains(string(a.body), "customresourcecleanup.apiextensions.k8s.io") ||
+		a.at("metadata", "generation") != 1.0 || a.at("metadata", "deletionTimestamp") == nil || a.at("metadata", "deletionGracePeriodSeconds") != nil {
 		t.Fatalf("got %d %s", a.code, a.body)
 	}
 	r.until("what nobody holds is gone", func() bool { return r.get(ones+"/w0").code == 404 })
 	r.until("creates are refused", func() bool {
 		return r.do(http.MethodPost, ones, widget("late", "{}")).code == 403
 	})
-	refused(t, r.do(http.MethodPatch, ones+"/late?fieldManager=m", widget("late", `{}`), "Content-Type", "application/apply-patch+yaml"), 403, "create not allowed while custom resource definition is terminating")
+	refused(t, r.do(http.MethodPatch, ones+"/late?fieldManager=m", widget("late", `{}`), "Content-Type", "application/apply-patch+yaml"), 403, `widgets.example.com \"late\" is forbidden: create not allowed while custom resource definition is terminating`)
 	if a := r.get(crds + "/" + name); a.code != 200 {
 		t.Errorf("the definition went before its objects: %d", a.code)
 	}

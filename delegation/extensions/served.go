@@ -179,7 +179,7 @@ func (s *served) admit(ctx context.Context, req *handler.Request) error {
 		return nil
 	}
 	if s.terminating() {
-		return refuseCreate(s.definition)
+		return refuseCreate(s.definition, "") // its body, which has the name, is not read
 	}
 	if s.established.IsZero() || !s.maker.replicas || time.Since(s.established) >= createDelay {
 		return nil
@@ -194,8 +194,8 @@ func (s *served) admit(ctx context.Context, req *handler.Request) error {
 
 func (s *served) terminating() bool { return isTrue(s.definition, apiextensionsv1.Terminating) }
 
-func refuseCreate(d *definition) error {
-	return apierrors.NewForbidden(resourceOf(d), "", errors.New("create not allowed while custom resource definition is terminating"))
+func refuseCreate(d *definition, name string) error {
+	return apierrors.NewForbidden(resourceOf(d), name, errors.New("create not allowed while custom resource definition is terminating"))
 }
 
 // deprecation is what clients of a version are warned of; empty for one that is not deprecated.
@@ -249,7 +249,7 @@ type terminatingStore struct {
 func (t *terminatingStore) Update(ctx context.Context, namespace, name string, transform rest.Transform, opts *rest.UpdateOptions) (obj runtime.Object, created bool, err error) {
 	return t.Store.Update(ctx, namespace, name, func(ctx context.Context, current runtime.Object) (runtime.Object, error) {
 		if current == nil {
-			return nil, refuseCreate(t.definition)
+			return nil, refuseCreate(t.definition, name)
 		}
 		return transform(ctx, current)
 	}, opts)

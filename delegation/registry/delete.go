@@ -56,11 +56,10 @@ func (s *Store) tryDelete(ctx context.Context, namespace, name string, opts *met
 	}
 	m.SetFinalizers(finalizersFor(opts, s.res.Strategy.Dependents, m.GetFinalizers()))
 	kept := len(m.GetFinalizers()) > 0
-	if begin := s.res.Strategy.BeginDelete; begin != nil && begin(obj) {
-		kept = true
-	}
-	if kept {
-		return obj, false, s.markDeleted(ctx, stored, obj, m, dryRun)
+	begin := s.res.Strategy.BeginDelete
+	own := begin != nil && begin(obj)
+	if kept || own {
+		return obj, false, s.markDeleted(ctx, stored, obj, m, own, dryRun)
 	}
 	if dryRun {
 		return obj, true, nil
@@ -73,13 +72,16 @@ func (s *Store) tryDelete(ctx context.Context, namespace, name string, opts *met
 	return obj, true, nil
 }
 
-// markDeleted stores that the deletion of an object has begun. To say so again changes nothing.
-func (s *Store) markDeleted(ctx context.Context, stored *storage.Object, obj runtime.Object, m metav1.Object, dryRun bool) error {
+// markDeleted stores that the deletion of an object has begun. To say so again changes nothing. A kind with an own way to be deleted has no period of
+// grace, and its generation stays.
+func (s *Store) markDeleted(ctx context.Context, stored *storage.Object, obj runtime.Object, m metav1.Object, own, dryRun bool) error {
 	if m.GetDeletionTimestamp() == nil {
 		now, grace := metav1.NewTime(s.cfg.Now().UTC()).Rfc3339Copy(), int64(0)
 		m.SetDeletionTimestamp(&now)
-		m.SetDeletionGracePeriodSeconds(&grace)
-		if m.GetGeneration() > 0 {
+		if !own {
+			m.SetDeletionGracePeriodSeconds(&grace)
+		}
+		if !own && m.GetGeneration() > 0 {
 			m.SetGeneration(m.GetGeneration() + 1)
 		}
 	}
