@@ -74,7 +74,7 @@ func TestAWriteThatCannotBeIsRefused(t *testing.T) {
 			{"update: nothing there", exchange{method: "PUT", path: maps + "/none", body: `{"metadata":{"name":"none"}}`}, failure{404, metav1.StatusReasonNotFound, `configmaps "none" not found`}},
 			{"update: no number", exchange{method: "PUT", path: one, body: `{"metadata":{"name":"one","resourceVersion":"old"}}`}, failure{422, invalid, "resourceVersion"}},
 			{"update: a lease without a resourceVersion", exchange{method: "PUT", path: leases + "/one", body: `{"metadata":{"name":"one"}}`}, failure{422, invalid, "metadata.resourceVersion: Invalid value: 0: must be specified for an update"}},
-			{"update: the creation's time", exchange{method: "PUT", path: one, body: `{"metadata":{"name":"one","creationTimestamp":"2001-01-01T00:00:00Z"}}`}, failure{422, invalid, "metadata.creationTimestamp"}},
+			{"update: a deletion's time", exchange{method: "PUT", path: one, body: `{"metadata":{"name":"one","deletionTimestamp":"2001-01-01T00:00:00Z"}}`}, failure{422, invalid, "metadata.deletionTimestamp"}},
 			{"patch: nothing there", patch(maps+"/none", mergePatch, `{}`), failure{404, metav1.StatusReasonNotFound, `configmaps "none" not found`}},
 			{"patch: an unknown language", patch(one, "application/x-patch", `{}`), failure{415, metav1.StatusReasonUnsupportedMediaType, "application/merge-patch+json"}},
 			{"patch: half of a JSON patch", patch(one, jsonPatch, `[{"op":`), failure{400, bad, ""}},
@@ -108,7 +108,7 @@ func TestAnUpdateReplaces(t *testing.T) {
 		if same.GetResourceVersion() != created.GetResourceVersion() {
 			t.Errorf("an update that changes nothing: resourceVersion %s became %s", created.GetResourceVersion(), same.GetResourceVersion())
 		}
-		changed := put(`{"metadata":{"name":"one","resourceVersion":"` + created.GetResourceVersion() + `"},"data":{"other":"x"}}`).Object
+		changed := put(`{"metadata":{"name":"one","creationTimestamp":"2001-01-01T00:00:00Z","resourceVersion":"` + created.GetResourceVersion() + `"},"data":{"other":"x"}}`).Object
 		if changed.GetUID() != created.GetUID() || changed.GetCreationTimestamp() != created.GetCreationTimestamp() || len(changed.GetLabels()) != 0 || !less(created.GetResourceVersion(), changed.GetResourceVersion()) {
 			t.Errorf("got %v after %v", changed.Object, created.Object)
 		}
