@@ -157,7 +157,7 @@ func (s *versionSchema) settle(u *unstructured.Unstructured, stored bool) (unkno
 func (s *versionSchema) settleSent(obj runtime.Object) (unknown []error, err error) {
 	u := obj.(*unstructured.Unstructured)
 	if problems := s.validateType(u); len(problems) > 0 {
-		return nil, apierrors.NewInvalid(s.kind.GroupKind(), u.GetName(), problems)
+		return nil, apierrors.NewInvalid(u.GroupVersionKind().GroupKind(), u.GetName(), problems)
 	}
 	paths, err := s.settle(u, false)
 	if err != nil {
