@@ -121,9 +121,27 @@ func (k *kind) resource(v *apiextensionsv1.CustomResourceDefinitionVersion) regi
 			if path := sub.Scale.LabelSelectorPath; path != nil && *path != "" {
 				res.Scale.Selector = pathOf(*path)
 			}
+			res.Scale.Others = k.replicas(v.Name)
 		}
 	}
 	return res
+}
+
+// replicas is where versions other than one have the number that scales.
+func (k *kind) replicas(but string) map[string][]string {
+	paths := map[string][]string{}
+	for i := range k.definition.Spec.Versions {
+		v := &k.definition.Spec.Versions[i]
+		if v.Name == but {
+			continue
+		}
+		var path []string
+		if v.Subresources != nil && v.Subresources.Scale != nil {
+			path = pathOf(v.Subresources.Scale.SpecReplicasPath)
+		}
+		paths[k.gvk(v.Name).GroupVersion().String()] = path
+	}
+	return paths
 }
 
 func newObject() runtime.Object { return &unstructured.Unstructured{Object: map[string]any{}} }

@@ -25,6 +25,9 @@ type Scale struct {
 	StatusReplicas []string
 	// Selector leads to a label selector, to plain labels, or to a selector as text; nil when there is none.
 	Selector []string
+	// Others is where objects of other versions that are served have the number, by group and version: "example.com/v2"; nil for those that do not
+	// scale. Who manages fields in a version that is not known here would be forgotten.
+	Others map[string][]string
 }
 
 // replicas is where a Scale has what can be written through it.
@@ -42,7 +45,7 @@ type scaleStore struct {
 func (s *Store) scaleResource(paths Scale) *rest.Resource {
 	d := s.mainDoor()
 	d.subresource, d.create, d.fields, d.admitted = "scale", false, nil, true
-	sc := &scaleStore{store: s, paths: paths, door: d, account: s.newScaleAccount(paths.SpecReplicas)}
+	sc := &scaleStore{store: s, paths: paths, door: d, account: s.newScaleAccount(paths)}
 	return &rest.Resource{
 		GroupVersion:     s.res.GroupVersion,
 		Kind:             scaleKind.Kind,

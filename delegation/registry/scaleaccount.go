@@ -39,16 +39,15 @@ type scaleAccount struct {
 	mappings managedfields.ResourcePathMappings
 }
 
-func (s *Store) newScaleAccount(path []string) *scaleAccount {
+func (s *Store) newScaleAccount(paths Scale) *scaleAccount {
 	a := &scaleAccount{version: s.res.GroupVersion}
 	if s.forms == nil {
 		return a
 	}
-	parts := make([]any, len(path))
-	for i, part := range path {
-		parts[i] = part
+	a.mappings = managedfields.ResourcePathMappings{s.res.GroupVersion.String(): fieldPath(paths.SpecReplicas)}
+	for version, path := range paths.Others {
+		a.mappings[version] = fieldPath(path)
 	}
-	a.mappings = managedfields.ResourcePathMappings{s.res.GroupVersion.String(): fieldpath.MakePathOrDie(parts...)}
 	a.types = fieldtypes.New(scaleScheme(), fieldtypes.Scale)
 	types := newFieldTypes(a.types, scaleKind, newScale)
 	a.fields = fieldManagerOf(&forms{stored: types}, types, "scale", nil, nil, s.cfg.Now)
@@ -107,4 +106,13 @@ func (p parentAccount) merged(entries []metav1.ManagedFieldsEntry) ([]metav1.Man
 		return nil, fmt.Errorf("noting who manages the replicas: %w", err)
 	}
 	return all, nil
+}
+
+// fieldPath is a path of field names as managers of fields know it; nil for none.
+func fieldPath(names []string) fieldpath.Path {
+	var path fieldpath.Path
+	for _, name := range names {
+		path = append(path, fieldpath.PathElement{FieldName: &name})
+	}
+	return path
 }
