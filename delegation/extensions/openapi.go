@@ -52,12 +52,12 @@ func (o *documents) describe(gv schema.GroupVersion, names []string) (*spec3.Ope
 		if err != nil {
 			return nil, err
 		}
-		d, schemas, err := decodeAround[schemaText](stored)
+		d, schemas, err := decodeAround(stored)
 		if err != nil {
 			return nil, err
 		}
 		if v := version(d, gv.Version); v != nil && v.Served {
-			resources = append(resources, describeResource(d, v, schemas[v.Name].OpenAPIV3Schema))
+			resources = append(resources, describeResource(d, v, schemas[v.Name]))
 		}
 	}
 	return openapi.ForResources("/apis/"+gv.String(), gv, resources, nil)

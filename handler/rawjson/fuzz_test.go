@@ -39,6 +39,9 @@ func FuzzMembers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, object []byte) {
 		again, values := []byte("{"), []byte("{")
 		err := rawjson.Members(object, func(m rawjson.Member) {
+			if !bytes.HasPrefix(object[m.At:], m.Value) {
+				t.Errorf("%s: %s is not at %d", object, m.Value, m.At)
+			}
 			again = append(append(again, m.Text...), ',')
 			values = append(append(append(append(append(values, '"'), m.Key...), `":`...), m.Value...), ',')
 		})
@@ -55,7 +58,12 @@ func FuzzElements(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, array []byte) {
 		again := []byte("[")
-		err := rawjson.Elements(array, func(value []byte) { again = append(append(again, value...), ',') })
+		err := rawjson.Elements(array, func(at int, value []byte) {
+			if !bytes.HasPrefix(array[at:], value) {
+				t.Errorf("%s: %s is not at %d", array, value, at)
+			}
+			again = append(append(again, value...), ',')
+		})
 		if isA[[]any](array) {
 			same(t, array, end(again, ']'), err)
 		}

@@ -13,6 +13,7 @@ type Member struct {
 	Key   []byte // without its quotes, its escapes as they are
 	Value []byte
 	Text  []byte // both, with the quotes and the colon
+	At    int    // where the value begins in the object
 }
 
 // Members visits the members of an object one after another.
@@ -31,7 +32,7 @@ func Members(object []byte, visit func(Member)) error {
 		if !s.Value() {
 			return errObject
 		}
-		visit(Member{Key: key, Value: object[value:s.At], Text: object[begin:s.At]})
+		visit(Member{Key: key, Value: object[value:s.At], Text: object[begin:s.At], At: value})
 	}
 	if !s.Done {
 		return errObject
@@ -39,8 +40,8 @@ func Members(object []byte, visit func(Member)) error {
 	return nil
 }
 
-// Elements visits the elements of an array one after another.
-func Elements(array []byte, visit func(value []byte)) error {
+// Elements visits the elements of an array one after another, and tells where in it they begin.
+func Elements(array []byte, visit func(at int, value []byte)) error {
 	s := Scanner{Text: array}
 	if s.Space(); !s.Take('[') {
 		return errArray
@@ -53,7 +54,7 @@ func Elements(array []byte, visit func(value []byte)) error {
 		if !s.Value() {
 			return errArray
 		}
-		visit(array[begin:s.At])
+		visit(begin, array[begin:s.At])
 		if s.Space(); !s.Take(',') {
 			break
 		}
