@@ -13,7 +13,7 @@ import (
 // outline is a stored definition in parts: schemas are nearly all of its size, and to follow and to describe thousands of definitions nobody may
 // decode them.
 type outline struct {
-	stored  []byte
+	stored  rawjson.Scanner
 	text    []byte            // without schemas, and without who has written which field
 	schemas map[string][]byte // of the versions; they share the memory of stored
 	taken   int               // how much of stored is in text, or left out
@@ -27,20 +27,18 @@ func decodeOutline(o rest.Object) (*definition, error) {
 
 // decodeAround decodes a stored definition without schemas. Beside it are these as they are stored, by their versions.
 func decodeAround(stored []byte) (*definition, map[string][]byte, error) {
-	o := outline{stored: stored, text: make([]byte, 0, usualOutline), schemas: map[string][]byte{}}
-	err := rawjson.Members(stored, func(m rawjson.Member) {
-		switch string(m.Key) {
+	o := outline{stored: rawjson.Scanner{Text: stored}, text: make([]byte, 0, usualOutline), schemas: map[string][]byte{}}
+	// What has another form than definitions have, is passed over: the decoder of the outline says what is wrong with it.
+	o.stored.Members(func(key []byte) {
+		switch string(key) {
 		case "metadata":
-			o.metadata(m)
+			o.stored.Members(o.metadata)
 		case "spec":
-			o.spec(m)
+			o.stored.Members(o.spec)
 		}
 	})
 	d := &definition{}
-	if err == nil {
-		err = json.Unmarshal(append(o.text, stored[o.taken:]...), d)
-	}
-	if err != nil {
+	if err := json.Unmarshal(append(o.text, stored[o.taken:]...), d); err != nil {
 		return nil, nil, fmt.Errorf("decoding a definition: %w", err)
 	}
 	return d, o.schemas, nil
@@ -49,43 +47,38 @@ func decodeAround(stored []byte) (*definition, map[string][]byte, error) {
 // usualOutline is how long most definitions are without their schemas, in bytes.
 const usualOutline = 4 << 10
 
-// leaveOut puts null in the place of a value of stored.
-func (o *outline) leaveOut(at int, value []byte) {
-	o.text = append(append(o.text, o.stored[o.taken:at]...), "null"...)
-	o.taken = at + len(value)
+func (o *outline) metadata(key []byte) {
+	if string(key) == "managedFields" {
+		o.leaveOut()
+	}
 }
 
-// What is of another form than metadata, spec and versions have, is passed over here: whoever decodes the outline says what is wrong with it.
-
-func (o *outline) metadata(metadata rawjson.Member) {
-	_ = rawjson.Members(metadata.Value, func(m rawjson.Member) {
-		if string(m.Key) == "managedFields" {
-			o.leaveOut(metadata.At+m.At, m.Value)
-		}
-	})
+func (o *outline) spec(key []byte) {
+	if string(key) == "versions" {
+		o.stored.Elements(o.version)
+	}
 }
 
-func (o *outline) spec(spec rawjson.Member) {
-	_ = rawjson.Members(spec.Value, func(m rawjson.Member) {
-		if string(m.Key) == "versions" {
-			_ = rawjson.Elements(m.Value, func(at int, version []byte) { o.version(spec.At+m.At+at, version) })
-		}
-	})
-}
-
-func (o *outline) version(at int, version []byte) {
+func (o *outline) version() {
 	var name string
 	var schema []byte
-	_ = rawjson.Members(version, func(m rawjson.Member) {
-		switch string(m.Key) {
+	o.stored.Members(func(key []byte) {
+		switch string(key) {
 		case "name":
-			_ = json.Unmarshal(m.Value, &name)
+			_ = json.Unmarshal(o.stored.Skip(), &name)
 		case "schema":
-			schema = rawjson.Field(m.Value, "openAPIV3Schema")
-			o.leaveOut(at+m.At, m.Value)
+			schema = o.leaveOut()
 		}
 	})
-	o.schemas[name] = schema
+	o.schemas[name] = rawjson.Field(schema, "openAPIV3Schema")
+}
+
+// leaveOut puts null in the place of a value, and returns it.
+func (o *outline) leaveOut() []byte {
+	o.text = append(append(o.text, o.stored.Text[o.taken:o.stored.At]...), "null"...)
+	value := o.stored.Skip()
+	o.taken = o.stored.At
+	return value
 }
 
 // withoutSchemas is a definition as its outline has it.

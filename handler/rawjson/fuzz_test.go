@@ -31,23 +31,29 @@ func FuzzField(f *testing.F) {
 	})
 }
 
-// What members are put together from is what the object is.
+// What members are put together from is what the object is, whoever goes behind them.
 func FuzzMembers(f *testing.F) {
 	for _, seed := range texts {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, object []byte) {
-		again, values := []byte("{"), []byte("{")
-		err := rawjson.Members(object, func(m rawjson.Member) {
-			if !bytes.HasPrefix(object[m.At:], m.Value) {
-				t.Errorf("%s: %s is not at %d", object, m.Value, m.At)
-			}
-			again = append(append(again, m.Text...), ',')
-			values = append(append(append(append(append(values, '"'), m.Key...), `":`...), m.Value...), ',')
+		all, names := []byte("{"), []byte("{")
+		s := rawjson.Scanner{Text: bytes.TrimSpace(object)}
+		taken := s.Members(func(key []byte) {
+			all = append(append(append(all, '"'), key...), `":`...)
+			all = append(append(all, s.Skip()...), ',')
 		})
-		if isA[map[string]any](object) {
-			same(t, object, end(again, '}'), err)
-			same(t, object, end(values, '}'), err)
+		s.At = 0
+		passed := s.Members(func(key []byte) { names = append(append(append(names, '"'), key...), `":0,`...) })
+		if !isA[map[string]any](object) {
+			return // must not panic; nothing else is promised
+		}
+		if !taken || !passed || s.At != len(s.Text) {
+			t.Fatalf("%s: walked %v and %v, up to %d", object, taken, passed, s.At)
+		}
+		same(t, object, end(all, '}'))
+		if !isA[map[string]any](end(names, '}')) {
+			t.Errorf("%s has members %s", object, names)
 		}
 	})
 }
@@ -57,15 +63,21 @@ func FuzzElements(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, array []byte) {
-		again := []byte("[")
-		err := rawjson.Elements(array, func(at int, value []byte) {
-			if !bytes.HasPrefix(array[at:], value) {
-				t.Errorf("%s: %s is not at %d", array, value, at)
-			}
-			again = append(append(again, value...), ',')
-		})
-		if isA[[]any](array) {
-			same(t, array, end(again, ']'), err)
+		all, count := []byte("["), 0
+		s := rawjson.Scanner{Text: bytes.TrimSpace(array)}
+		taken := s.Elements(func() { all = append(append(all, s.Skip()...), ',') })
+		s.At = 0
+		passed := s.Elements(func() { count++ })
+		if !isA[[]any](array) {
+			return // must not panic; nothing else is promised
+		}
+		if !taken || !passed || s.At != len(s.Text) {
+			t.Fatalf("%s: walked %v and %v, up to %d", array, taken, passed, s.At)
+		}
+		same(t, array, end(all, ']'))
+		var read []json.RawMessage
+		if err := json.Unmarshal(array, &read); err != nil || len(read) != count {
+			t.Errorf("%s has %d elements, not %d (%v)", array, len(read), count, err)
 		}
 	})
 }
@@ -81,11 +93,8 @@ func end(text []byte, bracket byte) []byte {
 	return append(bytes.TrimSuffix(text, []byte(",")), bracket)
 }
 
-func same(t *testing.T, want, got []byte, err error) {
+func same(t *testing.T, want, got []byte) {
 	t.Helper()
-	if err != nil {
-		t.Fatalf("%s: %v", want, err)
-	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, want); err != nil {
 		t.Fatal(err)
