@@ -83,13 +83,10 @@ func whole(s *spec.Schema) (*spec.Schema, error) {
 
 // collection is the model of a list of a resource's objects.
 func (d *describer) collection(r *Resource) *spec.Schema {
-	kind := r.Kind.GroupVersion().WithKind(r.Kind.Kind + "List")
 	if r.Schema == nil {
-		return d.schemas.model(r.List, kind)
+		return d.schemas.model(r.List, r.Kind.GroupVersion().WithKind(r.Kind.Kind+"List"))
 	}
-	if r.ListKind != "" {
-		kind.Kind = r.ListKind
-	}
+	kind := r.Kind.GroupVersion().WithKind(r.listKind())
 	return d.schemas.custom(kind, func(properties map[string]spec.Schema) (*spec.Schema, error) {
 		m := simple("object", "")
 		m.Description = kind.Kind + " is a list of " + r.Kind.Kind

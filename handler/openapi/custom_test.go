@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/kube-openapi/pkg/spec3"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/portico-api/portico/handler/openapi"
@@ -19,12 +18,12 @@ const wheelText = `{"type":"object","description":"A wheel.","required":["spec"]
 	"metadata":{"type":"object"},
 	"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"size":{"nullable":true,"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]}}}}}`
 
-func wheels(text string) func() (*spec3.OpenAPI, error) {
+func wheels(text string) func() (*openapi.Description, error) {
 	gv := schema.GroupVersion{Group: "cars.example.com", Version: "v1"}
-	return func() (*spec3.OpenAPI, error) {
-		return openapi.ForResources("/apis/"+gv.String(), gv, []openapi.Resource{{
+	return func() (*openapi.Description, error) {
+		return &openapi.Description{Prefix: "/apis/" + gv.String(), GroupVersion: gv, Resources: []openapi.Resource{{
 			Name: "wheels", Kind: gv.WithKind("Wheel"), Verbs: []string{"get", "list", "create"}, Schema: json.RawMessage(text), ListKind: "Wheels",
-		}}, nil)
+		}}}, nil
 	}
 }
 
@@ -83,8 +82,13 @@ func TestAKindWithoutAGoTypeIsDescribedAsItsSchemaIsWritten(t *testing.T) {
 
 func TestASchemaThatCannotBeReadIsAnError(t *testing.T) {
 	for _, text := range []string{`{`, `[]`, `{"properties":[]}`} {
-		if _, err := wheels(text)(); err == nil {
-			t.Errorf("%s was described", text)
+		s := openapi.NewService((*metrics.OpenAPI)(nil))
+		s.Add("apis/cars.example.com/v1", "", wheels(text))
+		if a := answerOf(s.DocumentHandler(), "/openapi/v3/apis/cars.example.com/v1"); a.Code != http.StatusInternalServerError {
+			t.Errorf("%s was described: %d", text, a.Code)
+		}
+		if made, err := s.Document("apis/cars.example.com/v1"); err == nil {
+			t.Errorf("%s was described in this process: %v", text, made)
 		}
 	}
 }
@@ -92,7 +96,7 @@ func TestASchemaThatCannotBeReadIsAnError(t *testing.T) {
 func TestADocumentWithANameIsMadeWhenItIsAskedFor(t *testing.T) {
 	s := openapi.NewService((*metrics.OpenAPI)(nil))
 	made := 0
-	s.Add("apis/cars.example.com/v1", "ABC", func() (*spec3.OpenAPI, error) {
+	s.Add("apis/cars.example.com/v1", "ABC", func() (*openapi.Description, error) {
 		made++
 		return wheels(wheelText)()
 	})
