@@ -169,6 +169,15 @@ func TestAWebhookConverts(t *testing.T) {
 	if got := hook.asked.Load() - asked; got != 1 {
 		t.Errorf("a list asked the webhook %d times, want once", got)
 	}
+	for i := range 9 { // more than an answer may hold
+		r.do(http.MethodPost, ones, widget(fmt.Sprint("large", i), fmt.Sprintf("{color: %q}", strings.Repeat("x", 1<<20))))
+	}
+	if a := r.get(twos); a.code != 200 || len(a.at("items").([]any)) != 31 {
+		t.Errorf("a list that is larger than an answer may be: %d %.300s", a.code, a.body)
+	}
+	for i := range 9 {
+		r.do(http.MethodDelete, fmt.Sprint(ones, "/large", i), nil)
+	}
 	if a := r.do(http.MethodPatch, twos+"/one", `{spec: {paint: green}}`); a.code != 200 || r.get(ones+"/one").at("spec", "color") != "green" {
 		t.Errorf("a patch in the other version: %d %s", a.code, a.body)
 	}
@@ -192,6 +201,15 @@ func TestAWebhookConverts(t *testing.T) {
 		"wrong version": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetAPIVersion("example.com/v3")
 		}, "invalid groupVersion", "conversion_webhook_invalid_converted_object_failure"},
+		"spoils labels": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetLabels(map[string]string{"-a-": "b b"})
+		}, "metadata.labels: Invalid value", "conversion_webhook_invalid_converted_object_failure"},
+		"makes labels a number": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).Object["metadata"].(map[string]any)["labels"] = 5
+		}, "metadata.labels", "conversion_webhook_invalid_converted_object_failure"},
+		"makes an annotation a number": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).Object["metadata"].(map[string]any)["annotations"] = map[string]any{"a": 1}
+		}, "metadata.annotations", "conversion_webhook_invalid_converted_object_failure"},
 		"other kind": {func(v *apiextensionsv1.ConversionReview) { v.Kind = "Pod" }, "expected a ConversionReview", "conversion_webhook_malformed_response_failure"},
 	} {
 		hook.lies(c.lie)
