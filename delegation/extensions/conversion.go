@@ -306,7 +306,7 @@ func (c *versionCodec) show(ctx context.Context, bodies [][]byte, places []int) 
 		if _, err := c.schema.settle(u, true); err != nil {
 			return fmt.Errorf("reading a converted %s: %w", c.schema.kind.Kind, err)
 		}
-		c.schema.fill(u)
+		// Without this version's defaults: what is read has those of the version that it is stored in, as with kube-apiserver.
 		if bodies[places[n]], err = json.Marshal(u.Object); err != nil {
 			return fmt.Errorf("encoding a converted %s: %w", c.schema.kind.Kind, err)
 		}

@@ -40,8 +40,14 @@ func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
 		t.Fatalf("got %d %s", a.code, a.body)
 	}
 	a := r.get(twos + "/one")
-	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "two") != "full" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
+	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
 		t.Errorf("in the other version: %d %s %q", a.code, a.body, a.warnings)
+	}
+	if a.at("spec", "two") != nil {
+		t.Errorf("what is read has the defaults of another version than the stored one: %s", a.body)
+	}
+	if a := r.do(http.MethodPatch, twos+"/one?dryRun=All", `{}`); a.at("spec", "two") != "full" {
+		t.Errorf("what is written has not the defaults of its version: %d %s", a.code, a.body)
 	}
 	if got := r.get("/metrics").body; !strings.Contains(string(got), `apiserver_requested_deprecated_apis{group="example.com",removed_release="",resource="widgets",subresource="",version="v2"} 1`) {
 		t.Errorf("uses of deprecated versions: %s", got)
