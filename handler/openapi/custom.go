@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -23,15 +24,97 @@ func (r *Resource) patches() []string {
 	return slices.DeleteFunc(slices.Clone(patches), func(media string) bool { return media == "application/strategic-merge-patch+json" })
 }
 
+// forms are those of some media types that a resource's objects can be had in. Only a Go type says how its fields are numbered in protobuf.
+func (r *Resource) forms(media []string) []string {
+	media = slices.Clone(media)
+	if r.Schema == nil {
+		return media
+	}
+	return slices.DeleteFunc(media, func(form string) bool { return strings.HasPrefix(form, "application/vnd.kubernetes.protobuf") })
+}
+
 // object is the model of a resource's objects.
 func (d *describer) object(r *Resource) *spec.Schema {
 	if r.Schema == nil {
 		return d.schemas.model(r.Object, r.Kind)
 	}
 	return d.schemas.custom(r.Kind, func(properties map[string]spec.Schema) (*spec.Schema, error) {
-		properties["metadata"] = *d.schemas.model(metav1.ObjectMeta{})
-		return asWritten(r.Schema, properties)
+		properties["metadata"] = *described(d.schemas.model(metav1.ObjectMeta{}), metav1.PartialObjectMetadata{}.SwaggerDoc()["metadata"])
+		text, err := d.embed(r.Schema)
+		if err != nil {
+			return nil, err
+		}
+		m, err := asWritten(text, properties)
+		if err != nil {
+			return nil, err
+		}
+		return r.selectable(m), nil
 	})
+}
+
+// selectable notes in a model by which fields its objects can be selected.
+func (r *Resource) selectable(m *spec.Schema) *spec.Schema {
+	if len(r.SelectableFields) > 0 {
+		var paths []any
+		for _, path := range r.SelectableFields {
+			paths = append(paths, map[string]any{"fieldPath": strings.TrimPrefix(path, ".")})
+		}
+		m.AddExtension("x-kubernetes-selectable-fields", paths)
+	}
+	return m
+}
+
+const extensionEmbedded = "x-kubernetes-embedded-resource"
+
+// embed adds to a schema the properties that objects in objects have.
+func (d *describer) embed(text json.RawMessage) (json.RawMessage, error) {
+	if !bytes.Contains(text, []byte(extensionEmbedded)) {
+		return text, nil
+	}
+	var root map[string]any
+	if err := json.Unmarshal(text, &root); err != nil {
+		return nil, fmt.Errorf("reading a schema: %w", err)
+	}
+	d.embedIn(root)
+	return json.Marshal(root)
+}
+
+func (d *describer) embedIn(s map[string]any) {
+	properties, _ := s["properties"].(map[string]any)
+	for _, p := range properties {
+		if p, ok := p.(map[string]any); ok {
+			d.embedIn(p)
+		}
+	}
+	for _, name := range []string{"items", "additionalProperties"} {
+		if p, ok := s[name].(map[string]any); ok {
+			d.embedIn(p)
+		}
+	}
+	if s[extensionEmbedded] != true {
+		return
+	}
+	if properties == nil {
+		properties = map[string]any{}
+		s["properties"] = properties
+	}
+	texts := metav1.TypeMeta{}.SwaggerDoc()
+	required, _ := s["required"].([]any)
+	for _, name := range []string{"kind", "apiVersion"} {
+		text := simple("string", "")
+		text.Description = texts[name]
+		properties[name] = text
+		if !slices.Contains(required, any(name)) {
+			required = append(required, name)
+		}
+	}
+	s["required"] = required
+	properties["metadata"] = described(d.schemas.model(metav1.ObjectMeta{}), metav1.PartialObjectMetadata{}.SwaggerDoc()["metadata"])
+}
+
+// described is a reference with a text of its own, beside which it cannot stand.
+func described(ref *spec.Schema, text string) *spec.Schema {
+	return &spec.Schema{SchemaProps: spec.SchemaProps{Description: text, AllOf: []spec.Schema{*ref}}}
 }
 
 // asWritten is a schema with some properties of its own. Its parts stay text: there may be thousands of them, and whoever reads the document
@@ -95,8 +178,9 @@ func (d *describer) collection(r *Resource) *spec.Schema {
 		m.Description = kind.Kind + " is a list of " + r.Kind.Kind
 		m.Required = []string{"items"}
 		m.Properties = properties
-		properties["metadata"], properties["items"] = *d.schemas.model(metav1.ListMeta{}), *spec.ArrayProperty(d.object(r))
-		return m, nil
+		properties["metadata"] = *described(d.schemas.model(metav1.ListMeta{}), metav1.PartialObjectMetadataList{}.SwaggerDoc()["metadata"])
+		properties["items"] = *spec.ArrayProperty(d.object(r)).WithDescription("List of " + r.Name + ".")
+		return r.selectable(m), nil
 	})
 }
 
