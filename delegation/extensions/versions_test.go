@@ -52,6 +52,22 @@ func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
 	if got := r.get("/metrics").body; !strings.Contains(string(got), `apiserver_requested_deprecated_apis{group="example.com",removed_release="",resource="widgets",subresource="",version="v2"} 1`) {
 		t.Errorf("uses of deprecated versions: %s", got)
 	}
+	// Who migrates objects learns from the hash that another version is stored.
+	storedAs := func(want string) bool {
+		for _, path := range []string{"/apis/example.com/v1", "/apis/example.com/v2"} {
+			var list metav1.APIResourceList
+			if err := json.Unmarshal(r.get(path).body, &list); err != nil {
+				t.Fatal(err)
+			}
+			for _, resource := range list.APIResources {
+				if got := resource.StorageVersionHash; resource.Name == "widgets" && got != want || resource.Name != "widgets" && got != "" {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	r.until("the hash of the stored version is told", func() bool { return storedAs("gIwvi5rymmg=") })
 	// Each version has its own rules, and what was not valid before and stays is let be.
 	refused(t, r.do(http.MethodPost, twos, strings.Replace(widget("two", `{color: green}`), "/v1", "/v2", 1)), 422, "spec.color")
 	if a := r.do(http.MethodPatch, twos+"/one", `{metadata: {labels: {a: b}}}`); a.code != 200 {
@@ -81,6 +97,7 @@ func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
 		return fmt.Sprint(r.get(crds+"/"+name).at("status", "storedVersions")) == "[v1 v2]"
 	})
 	r.until("it is served", func() bool { return r.get(twos+"/one").code == 200 })
+	r.until("the hash of the other version is told", func() bool { return storedAs("zRcoV5EeA3s=") })
 	if a := r.do(http.MethodPatch, twos+"/one", `{}`); a.code != 200 || a.at("metadata", "resourceVersion") == before {
 		t.Errorf("it is not stored anew: %d %s", a.code, a.body)
 	}
