@@ -138,8 +138,8 @@ func version(d *definition, name string) *apiextensionsv1.CustomResourceDefiniti
 	return nil
 }
 
-// read makes what is cached of what is stored: what its version's schema knows, with defaults, in the version that is stored now if that takes
-// no webhook.
+// read makes what is cached of what is stored: what its version's schema knows, with that version's defaults, in the version that is stored now if
+// that takes no webhook.
 func (k *kind) read(stored []byte) (shown []byte, rewritten bool) {
 	name := versionOf(stored)
 	s := k.versions[name]
@@ -168,7 +168,6 @@ func (k *kind) renamed(body []byte) ([]byte, error) {
 	if _, err := s.settle(u, true); err != nil {
 		return nil, err
 	}
-	s.fill(u)
 	return json.Marshal(u.Object)
 }
 

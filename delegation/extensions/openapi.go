@@ -71,6 +71,9 @@ func describeResource(d *definition, v *apiextensionsv1.CustomResourceDefinition
 		Name: names.Plural, Kind: schema.GroupVersionKind{Group: d.Spec.Group, Version: v.Name, Kind: names.Kind},
 		Namespaced: isNamespaced(d), Verbs: verbs(d), Schema: text, ListKind: names.ListKind,
 	}
+	for _, field := range v.SelectableFields {
+		r.SelectableFields = append(r.SelectableFields, field.JSONPath)
+	}
 	for _, sub := range describe(d, v).Subresources {
 		kind := sub.ResponseKind
 		part := openapi.Resource{Name: sub.Subresource, Kind: schema.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind}, Verbs: sub.Verbs}

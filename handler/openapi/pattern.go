@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 
+	"k8s.io/kube-openapi/pkg/validation/spec"
+
 	"github.com/portico-api/portico/handler/rawjson"
 )
 
@@ -68,7 +70,8 @@ type filling struct {
 	out     []byte
 	comma   bool // there is a member before the next one
 
-	properties, others []byte // the schema at hand, in parts; each member has a comma behind it
+	everywhere         map[string]spec.Schema // the properties of all objects
+	properties, others []byte                 // the schema at hand, in parts; each member has a comma behind it
 	err                error
 }
 
@@ -82,7 +85,7 @@ func fill(text []byte, samples []*sample) ([]byte, error) {
 			size += len(text)/(2*len(samples)) + len(r.Schema)
 		}
 	}
-	f := &filling{gapped: rawjson.Scanner{Text: text}, samples: samples, out: make([]byte, 0, size)}
+	f := &filling{gapped: rawjson.Scanner{Text: text}, samples: samples, everywhere: newSchemas().objectProperties(), out: make([]byte, 0, size)}
 	if !f.object(f.document) && f.err == nil {
 		f.err = errGaps
 	}
@@ -191,7 +194,11 @@ func (f *filling) pieces(all []piece, r *Resource) {
 // take takes the schema of a resource apart. What the properties of all objects are like, the sample says.
 func (f *filling) take(r *Resource) {
 	f.properties, f.others = f.properties[:0], f.others[:0]
-	s, parted := rawjson.Scanner{Text: bytes.TrimSpace(r.Schema)}, true
+	schema, err := embedding(r.Schema, f.everywhere)
+	if err != nil && f.err == nil {
+		f.err = fmt.Errorf("describing %s: %w", r.Kind, err)
+	}
+	s, parted := rawjson.Scanner{Text: bytes.TrimSpace(schema)}, true
 	whole := s.Members(func(key []byte) {
 		if string(key) != "properties" {
 			f.others = appendMember(f.others, key, s.Skip())

@@ -22,6 +22,7 @@ func TestCopiesOfASampleSayWhatTheTreeSays(t *testing.T) {
 		`{"type":"object","description":"\"properties\":{} __kind0__ ,\"__schema0__\":0","x-kubernetes-preserve-unknown-fields":true}`,
 		` {"required":["spec"], "properties" : { "spec" : {"type":"object","properties":{"metadata":{"type":"string"}}}, "kind":{"type":"integer"}, "apiVersion":{},"metadata":{"a":1}}, "type":"object"} `,
 		`{"properties":{"metadata":{"type":"object"}},"type":"object"}`,
+		`{"properties":{"spec":{"type":"object","properties":{"template":{"type":"object","x-kubernetes-embedded-resource":true,"required":["kind"]}}}},"type":"object"}`,
 	}
 	for i := range 60 {
 		kind := gv.WithKind(fmt.Sprint("Wheel", i))
@@ -34,6 +35,9 @@ func TestCopiesOfASampleSayWhatTheTreeSays(t *testing.T) {
 		}
 		if i%4 == 0 {
 			r.ListKind = fmt.Sprint("Wheels", i)
+		}
+		if i%8 < 3 {
+			r.SelectableFields = []string{".spec.a", fmt.Sprint(".spec.b", i%8)}
 		}
 		if i%5 == 0 {
 			r.Subresources = append(r.Subresources, Resource{Name: "status", Kind: kind, Verbs: []string{"get", "patch", "update"}, Schema: r.Schema})

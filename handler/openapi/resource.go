@@ -20,9 +20,11 @@ type Resource struct {
 	Object, List any
 	// Schema is what objects are like that have no Go type, as JSON; Object and List are not looked at then. ListKind is the kind of
 	// their lists, by default Kind with "List".
-	Schema       json.RawMessage
-	ListKind     string
-	Subresources []Resource
+	Schema   json.RawMessage
+	ListKind string
+	// SelectableFields are the paths by which such objects can be selected: .spec.color.
+	SelectableFields []string
+	Subresources     []Resource
 }
 
 // listKind is the kind of lists of what has no Go type.

@@ -54,7 +54,7 @@ func (c *codec) decode(body []byte, f format, gvk schema.GroupVersionKind, into 
 		if actual == nil {
 			return nil, unrecognized(gvk.Kind, err)
 		}
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", actual.Kind, actual.GroupVersion(), gvk.Kind, err))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", actual.Kind, actual.Version, gvk.Kind, err))
 	}
 	into.GetObjectKind().SetGroupVersionKind(gvk)
 	return nil, nil
@@ -91,7 +91,7 @@ func mismatch(actual, want schema.GroupVersionKind) error {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)",
 			actual.GroupVersion(), want.GroupVersion()))
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s", actual.Kind, actual.GroupVersion(), want.Kind))
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s", actual.Kind, actual.Version, want.Kind))
 }
 
 // decodeStored reads what a storage handed out, which is known to be of the right kind.

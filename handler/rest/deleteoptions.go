@@ -64,7 +64,7 @@ func (c *codec) decodeOptions(body []byte, f format, gv schema.GroupVersion, int
 	}
 	known := actual.GroupVersion() == fallback.GroupVersion() || actual.GroupVersion() == metav1.SchemeGroupVersion || actual.GroupVersion() == gv
 	if actual.Kind != fallback.Kind || !known {
-		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a DeleteOptions", actual.Kind, actual.GroupVersion()))
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a DeleteOptions", actual.Kind, actual.Version))
 	}
 	return nil
 }

@@ -232,7 +232,7 @@ func (e *endpoint) decodeObject(ctx context.Context, body []byte, f format, name
 		switch validation {
 		case metav1.FieldValidationStrict:
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v",
-				e.gvk.Kind, e.gvk.GroupVersion(), e.gvk.Kind, runtime.NewStrictDecodingError(problems)))
+				e.gvk.Kind, e.gvk.Version, e.gvk.Kind, runtime.NewStrictDecodingError(problems)))
 		case metav1.FieldValidationWarn:
 			for _, problem := range problems {
 				handler.AddWarning(ctx, problem.Error())
