@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -87,9 +88,16 @@ func (h *conversionHook) convert(ctx context.Context, objects []*unstructured.Un
 	converted, err := h.ask(ctx, objects, to)
 	h.metrics.Converted(h.definition, from.Version, to.Version, failureOf(err), time.Since(begin))
 	if err != nil {
-		return nil, apierrors.NewInternalError(fmt.Errorf("conversion webhook for %s failed: %w", from, err))
+		return nil, conversionFailed(from, err)
 	}
 	return converted, nil
+}
+
+// conversionFailed is what clients are told (contract 7.3): text that they know, which no reason and nothing else stands before.
+func conversionFailed(from schema.GroupVersionKind, err error) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: fmt.Sprintf("conversion webhook for %s failed: %v", from, err),
+	}}
 }
 
 func (h *conversionHook) ask(ctx context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {

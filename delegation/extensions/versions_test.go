@@ -260,7 +260,7 @@ func TestAWebhookConverts(t *testing.T) {
 	if a := r.do(http.MethodPatch, ones+"/one", "{spec: {color: grey}}"); a.code != 200 || !strings.Contains(string(a.body), `"manager":"m"`) {
 		t.Errorf("who applied in the other version is forgotten: %d %s", a.code, a.body)
 	}
-	refused(t, r.get(twos+"/one"), 500, "conversion webhook for example.com/v1, Kind=Widget failed: ")
+	refused(t, r.get(twos+"/one"), 500, `"message":"conversion webhook for example.com/v1, Kind=Widget failed: `)
 	if !r.shows(fmt.Sprintf("apiserver_conversion_webhook_request_total{failure_type=%q", "conversion_webhook_call_failure")) {
 		t.Error("a webhook that does not answer is not counted")
 	}
