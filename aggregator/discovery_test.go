@@ -87,6 +87,9 @@ func TestRemoteDiscoveryIsMerged(t *testing.T) {
 			if got := asked.Header.Get("X-Remote-User"); got != "system:kube-aggregator" {
 				t.Errorf("X-Remote-User = %q, want system:kube-aggregator", got)
 			}
+			if got := asked.Header.Get("User-Agent"); got != "portico" {
+				t.Errorf("User-Agent = %q, want portico", got)
+			}
 			if got := asked.Header.Values("X-Remote-Group"); !slices.Equal(got, []string{"system:masters"}) {
 				t.Errorf("X-Remote-Group = %q, want system:masters", got)
 			}

@@ -291,6 +291,9 @@ func (rm *remote) open(ctx context.Context, q question) (io.ReadCloser, error) {
 // isEnd tells whether an answer that goes on has ended as its server meant it to.
 func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 
+// userAgent tells the owner of a backend who asks, where nobody's request is passed on.
+const userAgent = "portico"
+
 // send asks one endpoint. It follows no redirect: the answer would come from who knows where
 // (contract 5.2).
 func (rm *remote) send(ctx context.Context, address string, q question) (resp *http.Response, where string, err error) {
@@ -302,6 +305,7 @@ func (rm *remote) send(ctx context.Context, address string, q question) (resp *h
 	if len(q.body) > 0 {
 		r.Header.Set("Content-Type", cmp.Or(q.contentType, "application/json"))
 	}
+	r.Header.Set("User-Agent", userAgent)
 	r.Header.Set("X-Remote-User", q.as.GetName())
 	r.Header["X-Remote-Group"] = q.as.GetGroups()
 	r.Header.Set("Accept", q.accept)

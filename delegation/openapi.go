@@ -2,7 +2,6 @@ package delegation
 
 import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/kube-openapi/pkg/spec3"
 	smdschema "sigs.k8s.io/structured-merge-diff/v6/schema"
 
 	"github.com/portico-api/portico/handler"
@@ -13,12 +12,12 @@ import (
 // addOpenAPI describes the resources of one group-version below prefix. Nothing is made before a
 // client asks.
 func (s *GenericAPIServer) addOpenAPI(prefix string, gv schema.GroupVersion, resources []*rest.Resource, types func() []smdschema.TypeDef) {
-	s.config.OpenAPI.Add(prefix, "", func() (*spec3.OpenAPI, error) {
-		var known []smdschema.TypeDef
+	s.config.OpenAPI.Add(prefix, "", func() (*openapi.Description, error) {
+		d := &openapi.Description{Prefix: prefix, GroupVersion: gv, Resources: openAPIResources(resources)}
 		if types != nil {
-			known = types()
+			d.Types = types()
 		}
-		return openapi.ForResources(prefix, gv, openAPIResources(resources), known)
+		return d, nil
 	})
 }
 

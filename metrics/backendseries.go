@@ -40,6 +40,7 @@ const maxCodes = 20
 // backendAnswers counts answers by code and by how long they took.
 type backendAnswers struct {
 	codes *bound[int, *atomic.Uint64]
+	alike [10]int       // how many codes there are of each hundred, under the lock of codes
 	other atomic.Uint64 // of the codes that are too many
 
 	took [len(backendBuckets) + 1]atomic.Uint64 // by the first bucket that they fit in; the last is for all others
@@ -54,15 +55,11 @@ func newBackendAnswers() *backendAnswers {
 
 // counter makes the counter of a code that the endpoint answers with for the first time.
 func (a *backendAnswers) counter(code int) *atomic.Uint64 {
-	alike := 0
-	for known := range *a.codes.table.Load() {
-		if known/100 == code/100 {
-			alike++
-		}
-	}
-	if alike >= maxCodes {
+	hundred := code / 100 % len(a.alike)
+	if a.alike[hundred] >= maxCodes {
 		return &a.other
 	}
+	a.alike[hundred]++
 	return new(atomic.Uint64)
 }
 
@@ -151,7 +148,7 @@ func (f *backendFamilies) collect(to chan<- prometheus.Metric, key backendKey, s
 	withCode := func(code string) []*dto.LabelPair { // in the order of their names
 		return slices.Insert(slices.Clone(labels), 1, &dto.LabelPair{Name: new("code"), Value: &code})
 	}
-	for code, n := range *a.codes.table.Load() {
+	for code, n := range a.codes.all() {
 		if n != &a.other {
 			counter(f.requests, withCode(strconv.Itoa(code)), n.Load())
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // bound keeps instruments that are already bound to their labels. Prometheus hashes the label
-// values on every look-up; here the first observation of its kind pays for that, and every later one is a
+// values on every look-up; here the first observations of its kind pay for that, and every later one is a
 // read of an immutable map: no lock, no allocation.
 type bound[K comparable, V any] struct {
 	table atomic.Pointer[map[K]V]
@@ -16,38 +16,85 @@ type bound[K comparable, V any] struct {
 	bind func(K) V
 	own  func(K) K
 
-	mu sync.Mutex // serializes writers
+	mu sync.Mutex
+	// fresh are not in the table yet: to copy that for each of ten thousand new keys would copy each key ten thousand times. They are
+	// put into it when as many look-ups have come here as it costs to copy.
+	fresh  map[K]V
+	misses int
+	count  atomic.Int64 // of all
+	hidden atomic.Int64 // of those in fresh
 }
 
 func newBound[K comparable, V any](own func(K) K, bind func(K) V) *bound[K, V] {
-	b := &bound[K, V]{bind: bind, own: own}
+	b := &bound[K, V]{bind: bind, own: own, fresh: map[K]V{}}
 	b.table.Store(&map[K]V{})
 	return b
 }
 
 // lookup returns what is bound to key, if anything is.
 func (b *bound[K, V]) lookup(key K) (V, bool) {
-	v, ok := (*b.table.Load())[key]
-	return v, ok
+	hidden := b.hidden.Load() > 0 // before the table: what was hidden until now is in it
+	if v, ok := (*b.table.Load())[key]; ok || !hidden {
+		return v, ok
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.find(key)
 }
 
 // get returns what is bound to key, binding it first if need be.
 func (b *bound[K, V]) get(key K) V {
-	if v, ok := b.lookup(key); ok {
+	if v, ok := (*b.table.Load())[key]; ok {
 		return v
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if v, ok := b.lookup(key); ok {
+	if v, ok := b.find(key); ok {
 		return v
 	}
 	key = b.own(key)
 	v := b.bind(key)
-	next := maps.Clone(*b.table.Load())
-	next[key] = v
-	b.table.Store(&next)
+	b.fresh[key] = v
+	b.count.Add(1)
+	b.hidden.Add(1)
+	b.publish()
 	return v
 }
 
+// find looks for a key that was not in the table a moment ago. The lock is held.
+func (b *bound[K, V]) find(key K) (V, bool) {
+	b.misses++
+	b.publish()
+	if v, ok := (*b.table.Load())[key]; ok {
+		return v, true
+	}
+	v, ok := b.fresh[key]
+	return v, ok
+}
+
+// publish puts what is fresh into the table if that is due. The lock is held.
+func (b *bound[K, V]) publish() {
+	table := *b.table.Load()
+	if len(b.fresh) == 0 || b.misses < len(table) {
+		return
+	}
+	next := make(map[K]V, len(table)+len(b.fresh))
+	maps.Copy(next, table)
+	maps.Copy(next, b.fresh)
+	b.table.Store(&next)
+	clear(b.fresh)
+	b.misses = 0
+	b.hidden.Store(0)
+}
+
+// all is a map of all that is bound; nobody may change it.
+func (b *bound[K, V]) all() map[K]V {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.misses += len(*b.table.Load())
+	b.publish()
+	return *b.table.Load()
+}
+
 // size is the number of keys.
-func (b *bound[K, V]) size() int { return len(*b.table.Load()) }
+func (b *bound[K, V]) size() int { return int(b.count.Load()) }

@@ -10,7 +10,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/kube-openapi/pkg/spec3"
 
 	"github.com/portico-api/portico/delegation/extensions"
 	"github.com/portico-api/portico/handler/openapi"
@@ -109,8 +108,13 @@ func BenchmarkShown(b *testing.B) {
 
 // The first document of a group-version is made while a client waits.
 func BenchmarkDocument(b *testing.B) {
-	const kinds = 10
-	stored := map[string][]byte{}
+	for _, kinds := range []int{10, 100} {
+		b.Run(fmt.Sprint("kinds=", kinds), func(b *testing.B) { documentOf(b, kinds) })
+	}
+}
+
+func documentOf(b *testing.B, kinds int) {
+	stored, size := map[string][]byte{}, 0
 	for i := range kinds {
 		d, _ := largeDefinition(b)
 		kind := fmt.Sprint("Large", i)
@@ -121,20 +125,19 @@ func BenchmarkDocument(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		stored[d.Name] = body
+		stored[d.Name], size = body, size+len(body)
 	}
 	service := openapi.NewService((*metrics.OpenAPI)(nil))
 	h := service.DocumentHandler()
+	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	for b.Loop() {
-		service.Add("apis/example.com/v1", "", func() (*spec3.OpenAPI, error) {
-			return extensions.Document(schema.GroupVersion{Group: "example.com", Version: "v1"}, stored)
+		service.Add("apis/example.com/v1", "a", func() (*openapi.Description, error) {
+			return extensions.Describe(schema.GroupVersion{Group: "example.com", Version: "v1"}, stored)
 		})
 		request, _ := http.NewRequest(http.MethodGet, "/openapi/v3/apis/example.com/v1", nil)
 		request.Header.Set("Accept-Encoding", "gzip")
-		w := discard{http.Header{}}
-		h.ServeHTTP(w, request)
-		b.SetBytes(int64(len(stored["large0s.example.com"])) * kinds)
+		h.ServeHTTP(discard{http.Header{}}, request)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -15,17 +16,24 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/hookclient"
 )
 
-// conversionTimeout is how long a webhook that converts is waited for.
-const conversionTimeout = 30 * time.Second
+const (
+	// conversionTimeout is how long a webhook that converts is waited for.
+	conversionTimeout = 30 * time.Second
+	// conversionBatch is how many bytes of objects a webhook is given at a time. Answers are bounded, and a list may be of any size.
+	conversionBatch = 2 << 20
+)
 
 // converter makes objects of one version of those of another, which it may use up. It is asked only when something has to change.
 type converter interface {
@@ -75,15 +83,22 @@ type conversionHook struct {
 	metrics    conversionMetrics
 }
 
-// convert implements converter. All objects go in one request.
+// convert implements converter. The objects go in one request.
 func (h *conversionHook) convert(ctx context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
 	from, begin := objects[0].GroupVersionKind(), time.Now()
 	converted, err := h.ask(ctx, objects, to)
 	h.metrics.Converted(h.definition, from.Version, to.Version, failureOf(err), time.Since(begin))
 	if err != nil {
-		return nil, apierrors.NewInternalError(fmt.Errorf("conversion webhook for %s failed: %w", from, err))
+		return nil, conversionFailed(from, err)
 	}
 	return converted, nil
+}
+
+// conversionFailed is what clients are told (contract 7.3): text that they know, which no reason and nothing else stands before.
+func conversionFailed(from schema.GroupVersionKind, err error) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: fmt.Sprintf("conversion webhook for %s failed: %v", from, err),
+	}}
 }
 
 func (h *conversionHook) ask(ctx context.Context, objects []*unstructured.Unstructured, to schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
@@ -226,12 +241,24 @@ func keepIdentity(converted, original *unstructured.Unstructured) error {
 		}
 	}
 	kept := maps.Clone(before)
-	for _, name := range []string{"labels", "annotations"} {
-		if value, given := after[name]; given {
-			kept[name] = value
-		} else {
+	for name, validate := range map[string]func(map[string]string, *field.Path) field.ErrorList{
+		"labels":      metav1validation.ValidateLabels,
+		"annotations": apivalidation.ValidateAnnotations,
+	} {
+		said, known, err := unstructured.NestedStringMap(after, name)
+		switch {
+		case err != nil:
+			return fmt.Errorf("metadata.%s is not of strings only", name)
+		case !known || after[name] == nil:
 			delete(kept, name)
+			continue
+		case apiequality.Semantic.DeepEqual(after[name], before[name]): // as it is stored, whatever that is
+			continue
 		}
+		if errs := validate(said, field.NewPath("metadata", name)); len(errs) > 0 {
+			return errs.ToAggregate()
+		}
+		kept[name] = after[name]
 	}
 	converted.Object["metadata"] = kept
 	return nil
@@ -247,34 +274,53 @@ type versionCodec struct {
 // Show implements registry.Codec.
 func (c *versionCodec) Show(ctx context.Context, stored [][]byte) ([][]byte, error) {
 	shown := slices.Clone(stored)
-	var others []*unstructured.Unstructured
 	var places []int
+	size := 0
 	for i, body := range stored {
 		if isOf(body, c.schema.kind) {
 			continue
 		}
-		u, err := decode(body)
-		if err != nil {
-			return nil, err
+		if len(places) > 0 && size+len(body) > conversionBatch {
+			if err := c.show(ctx, shown, places); err != nil {
+				return nil, err
+			}
+			places, size = places[:0], 0
 		}
-		others, places = append(others, u), append(places, i)
+		places, size = append(places, i), size+len(body)
 	}
-	if len(others) == 0 {
+	if len(places) == 0 {
 		return shown, nil
 	}
-	converted, err := c.converter.convert(ctx, others, c.schema.kind)
-	if err != nil {
+	if err := c.show(ctx, shown, places); err != nil {
 		return nil, err
+	}
+	return shown, nil
+}
+
+// show converts the bodies at some places.
+func (c *versionCodec) show(ctx context.Context, bodies [][]byte, places []int) error {
+	objects := make([]*unstructured.Unstructured, len(places))
+	for n, i := range places {
+		u, err := decode(bodies[i])
+		if err != nil {
+			return err
+		}
+		objects[n] = u
+	}
+	converted, err := c.converter.convert(ctx, objects, c.schema.kind)
+	if err != nil {
+		return err
 	}
 	for n, u := range converted {
 		if _, err := c.schema.settle(u, true); err != nil {
-			return nil, fmt.Errorf("reading a converted %s: %w", c.schema.kind.Kind, err)
+			return fmt.Errorf("reading a converted %s: %w", c.schema.kind.Kind, err)
 		}
-		if shown[places[n]], err = json.Marshal(u.Object); err != nil {
-			return nil, fmt.Errorf("encoding a converted %s: %w", c.schema.kind.Kind, err)
+		// Without this version's defaults: what is read has those of the version that it is stored in, as with kube-apiserver.
+		if bodies[places[n]], err = json.Marshal(u.Object); err != nil {
+			return fmt.Errorf("encoding a converted %s: %w", c.schema.kind.Kind, err)
 		}
 	}
-	return shown, nil
+	return nil
 }
 
 // Keep implements registry.Codec.

@@ -87,7 +87,9 @@ func TestACustomResourceIsWhatItsDefinitionSays(t *testing.T) {
 	} {
 		refused(t, r.do(http.MethodPost, ones, widget(name, c.spec)), c.code, c.want...)
 	}
-	refused(t, r.do(http.MethodPost, ones+"?fieldValidation=Strict", widget("strict", `{color: red, unknown: 1}`)), 400, `unknown field \"spec.unknown\"`)
+	refused(t, r.do(http.MethodPost, ones+"?fieldValidation=Strict", widget("strict", `{color: red, unknown: 1}`)), 400,
+		`Widget in version \"v1\" cannot be handled as a Widget: strict decoding error: unknown field \"spec.unknown\"`)
+	refused(t, r.do(http.MethodPost, crds, widgets("    true\n")), 400, `CustomResourceDefinition in version \"v1\" cannot be handled as a CustomResourceDefinition`)
 	refused(t, r.do(http.MethodPost, ones, strings.Replace(widget("kind", `{color: red}`), "Widget", "Gadget", 1)), 422, `Gadget.example.com \"kind\" is invalid: kind: Invalid value: \"Gadget\": must be Widget`)
 	refused(t, r.do(http.MethodPost, ones, strings.Replace(widget("kind", `{color: red}`), "/v1", "/v2", 1)), 400, "does not match the expected API version")
 	refused(t, r.do(http.MethodPost, ones, `{metadata: {name: x}}`), 400)

@@ -176,10 +176,10 @@ func withoutDumps(problems field.ErrorList) field.ErrorList {
 	return problems
 }
 
-// toInternal copies d first, because the conversion shares memory with its source.
+// toInternal is d for the library's validation, which leaves it as it is: they share memory.
 func toInternal(d *definition) (*apiextensions.CustomResourceDefinition, error) {
 	internal := &apiextensions.CustomResourceDefinition{}
-	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(d.DeepCopy(), internal, nil); err != nil {
+	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(d, internal, nil); err != nil {
 		return nil, fmt.Errorf("converting CustomResourceDefinition %s: %w", d.Name, err)
 	}
 	internal.ObjectMeta = metav1.ObjectMeta{Name: d.Name, Annotations: d.Annotations, ResourceVersion: d.ResourceVersion}

@@ -9,7 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/kube-openapi/pkg/spec3"
+
+	"github.com/portico-api/portico/handler/openapi"
 )
 
 // Schema is what the objects of the first version of a definition are like.
@@ -42,8 +43,8 @@ func (s *Schema) Validate(ctx context.Context, u *unstructured.Unstructured) fie
 // Shown is what clients see of stored bytes.
 func (s *Schema) Shown(stored []byte) ([]byte, error) { return s.schema.shown(stored) }
 
-// Document makes the OpenAPI document of a group-version, from definitions as they are stored.
-func Document(gv schema.GroupVersion, stored map[string][]byte) (*spec3.OpenAPI, error) {
+// Describe is what there is to tell of a group-version, from definitions as they are stored.
+func Describe(gv schema.GroupVersion, stored map[string][]byte) (*openapi.Description, error) {
 	o := newDocuments(nil, "", func(name string) ([]byte, error) { return stored[name], nil })
 	return o.describe(gv, slices.Sorted(maps.Keys(stored)))
 }

@@ -1,6 +1,8 @@
 package extensions
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"sync"
@@ -21,28 +23,35 @@ type groupVersions struct {
 	manager *discovery.Manager
 	openapi *documents
 
-	mu    sync.Mutex
-	known map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery
+	mu      sync.Mutex
+	known   map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery
+	storage map[string]map[string]string // in what version a resource is stored, by group and name
 }
 
 func newGroupVersions(manager *discovery.Manager, openapi *documents) *groupVersions {
-	return &groupVersions{manager: manager, openapi: openapi, known: map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery{}}
+	return &groupVersions{manager: manager, openapi: openapi, known: map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery{}, storage: map[string]map[string]string{}}
 }
 
 // changed tells of a group that all of definitions belong to.
 func (g *groupVersions) changed(definitions []*definition, group string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	versions := map[string][]apidiscoveryv2.APIResourceDiscovery{}
+	versions, storage := map[string][]apidiscoveryv2.APIResourceDiscovery{}, map[string]string{}
 	for _, d := range definitions {
 		if !isTrue(d, apiextensionsv1.Established) {
 			continue
 		}
 		for i := range d.Spec.Versions {
+			if d.Spec.Versions[i].Storage {
+				storage[d.Status.AcceptedNames.Plural] = d.Spec.Versions[i].Name
+			}
 			if v := &d.Spec.Versions[i]; v.Served {
 				versions[v.Name] = append(versions[v.Name], describe(d, v))
 			}
 		}
+	}
+	if g.storage[group] = storage; len(storage) == 0 {
+		delete(g.storage, group)
 	}
 	for name, resources := range versions {
 		gv := schema.GroupVersion{Group: group, Version: name}
@@ -92,7 +101,13 @@ func (g *groupVersions) document(path string) *discovery.Document {
 		if !ok {
 			return nil
 		}
-		return discovery.NewDocument(discovery.NewAPIResourceList(group, described))
+		list := discovery.NewAPIResourceList(group, described)
+		for i := range list.APIResources {
+			if r := &list.APIResources[i]; g.storage[group][r.Name] != "" { // and no subresource
+				r.StorageVersionHash = storageVersionHash(group, g.storage[group][r.Name], r.Kind)
+			}
+		}
+		return discovery.NewDocument(list)
 	}
 	var versions []string
 	for gv := range g.known {
@@ -105,6 +120,12 @@ func (g *groupVersions) document(path string) *discovery.Document {
 	}
 	slices.SortFunc(versions, func(a, b string) int { return apiversion.CompareKubeAwareVersionStrings(b, a) })
 	return discovery.NewDocument(discovery.NewAPIGroup(group, versions...))
+}
+
+// storageVersionHash changes when a resource is stored in another version, for those who migrate objects then.
+func storageVersionHash(group, version, kind string) string {
+	sum := sha256.Sum256([]byte(group + "/" + version + "/" + kind))
+	return base64.StdEncoding.EncodeToString(sum[:8])
 }
 
 // describe is a custom resource as discovery lists it in one version.

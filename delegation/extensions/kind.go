@@ -156,8 +156,8 @@ func version(d *definition, name string) *apiextensionsv1.CustomResourceDefiniti
 	return nil
 }
 
-// read makes what is cached of what is stored: what its version's schema knows, with defaults, in the version that is stored now if that takes
-// no webhook.
+// read makes what is cached of what is stored: what its version's schema knows, with that version's defaults, in the version that is stored now if
+// that takes no webhook.
 func (k *kind) read(stored []byte) (shown []byte, rewritten bool) {
 	name := versionOf(stored)
 	s := k.versions[name]

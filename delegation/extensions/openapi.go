@@ -8,7 +8,6 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/kube-openapi/pkg/spec3"
 
 	"github.com/portico-api/portico/handler/openapi"
 )
@@ -29,7 +28,7 @@ func (o *documents) add(gv schema.GroupVersion, definitions []*definition) {
 	for _, d := range definitions {
 		names = append(names, d.Name)
 	}
-	o.service.Add("apis/"+gv.String(), o.nameOf(definitions), func() (*spec3.OpenAPI, error) { return o.describe(gv, names) })
+	o.service.Add("apis/"+gv.String(), o.nameOf(definitions), func() (*openapi.Description, error) { return o.describe(gv, names) })
 }
 
 func (o *documents) remove(gv schema.GroupVersion) { o.service.Remove("apis/" + gv.String()) }
@@ -44,23 +43,23 @@ func (o *documents) nameOf(definitions []*definition) string {
 	return fmt.Sprintf("%X", h.Sum(nil))
 }
 
-// describe makes the document of one group-version.
-func (o *documents) describe(gv schema.GroupVersion, names []string) (*spec3.OpenAPI, error) {
-	var resources []openapi.Resource
+// describe is what there is to tell of one group-version.
+func (o *documents) describe(gv schema.GroupVersion, names []string) (*openapi.Description, error) {
+	described := &openapi.Description{Prefix: "/apis/" + gv.String(), GroupVersion: gv}
 	for _, name := range names {
 		stored, err := o.stored(name)
 		if err != nil {
 			return nil, err
 		}
-		d, schemas, err := decodeAround[schemaText](stored)
+		d, schemas, err := decodeAround(stored)
 		if err != nil {
 			return nil, err
 		}
 		if v := version(d, gv.Version); v != nil && v.Served {
-			resources = append(resources, describeResource(d, v, schemas[v.Name].OpenAPIV3Schema))
+			described.Resources = append(described.Resources, describeResource(d, v, schemas[v.Name]))
 		}
 	}
-	return openapi.ForResources("/apis/"+gv.String(), gv, resources, nil)
+	return described, nil
 }
 
 func describeResource(d *definition, v *apiextensionsv1.CustomResourceDefinitionVersion, text json.RawMessage) openapi.Resource {
@@ -72,14 +71,16 @@ func describeResource(d *definition, v *apiextensionsv1.CustomResourceDefinition
 		Name: names.Plural, Kind: schema.GroupVersionKind{Group: d.Spec.Group, Version: v.Name, Kind: names.Kind},
 		Namespaced: isNamespaced(d), Verbs: verbs(d), Schema: text, ListKind: names.ListKind,
 	}
-	r.Selectable, _ = selectable(v.SelectableFields)
+	for _, field := range v.SelectableFields {
+		r.SelectableFields = append(r.SelectableFields, field.JSONPath)
+	}
 	for _, sub := range describe(d, v).Subresources {
 		kind := sub.ResponseKind
 		part := openapi.Resource{Name: sub.Subresource, Kind: schema.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind}, Verbs: sub.Verbs}
 		if sub.Subresource == "scale" {
 			part.Object = autoscalingv1.Scale{}
 		} else {
-			part.Schema, part.Selectable = text, r.Selectable
+			part.Schema = text
 		}
 		r.Subresources = append(r.Subresources, part)
 	}

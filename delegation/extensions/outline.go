@@ -5,64 +5,80 @@ import (
 	"fmt"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/portico-api/portico/handler/rawjson"
 	"github.com/portico-api/portico/handler/rest"
 )
 
-// outline is a definition without who has written which field, and with its schemas as S. To follow thousands of definitions, nobody may
-// decode schemas, which are nearly all of their size. Members here hide those that are embedded.
-type outline[S any] struct {
-	metav1.TypeMeta
-	Metadata outlineMeta                                    `json:"metadata"`
-	Spec     outlineSpec[S]                                 `json:"spec"`
-	Status   apiextensionsv1.CustomResourceDefinitionStatus `json:"status"`
-}
-
-type outlineMeta struct {
-	metav1.ObjectMeta
-	ManagedFields ignored `json:"managedFields"`
-}
-
-type outlineSpec[S any] struct {
-	apiextensionsv1.CustomResourceDefinitionSpec
-	Versions []outlineVersion[S] `json:"versions"`
-}
-
-type outlineVersion[S any] struct {
-	apiextensionsv1.CustomResourceDefinitionVersion
-	Schema S `json:"schema"`
-}
-
-// ignored is whatever it is.
-type ignored struct{}
-
-func (*ignored) UnmarshalJSON([]byte) error { return nil }
-
-// schemaText is a schema as it is stored.
-type schemaText struct {
-	OpenAPIV3Schema json.RawMessage `json:"openAPIV3Schema"`
+// outline is a stored definition in parts: schemas are nearly all of its size, and to follow and to describe thousands of definitions nobody may
+// decode them.
+type outline struct {
+	stored  rawjson.Scanner
+	text    []byte            // without schemas, and without who has written which field
+	schemas map[string][]byte // of the versions; they share the memory of stored
+	taken   int               // how much of stored is in text, or left out
 }
 
 // decodeOutline decodes a stored definition but for its schemas.
 func decodeOutline(o rest.Object) (*definition, error) {
-	d, _, err := decodeAround[ignored](o.JSON())
+	d, _, err := decodeAround(o.JSON())
 	return d, err
 }
 
-// decodeAround decodes a stored definition, without schemas, and these by their versions.
-func decodeAround[S any](stored []byte) (*definition, map[string]S, error) {
-	var read outline[S]
-	if err := json.Unmarshal(stored, &read); err != nil {
+// decodeAround decodes a stored definition without schemas. Beside it are these as they are stored, by their versions.
+func decodeAround(stored []byte) (*definition, map[string][]byte, error) {
+	o := outline{stored: rawjson.Scanner{Text: stored}, text: make([]byte, 0, usualOutline), schemas: map[string][]byte{}}
+	// What has another form than definitions have, is passed over: the decoder of the outline says what is wrong with it.
+	o.stored.Members(func(key []byte) {
+		switch string(key) {
+		case "metadata":
+			o.stored.Members(o.metadata)
+		case "spec":
+			o.stored.Members(o.spec)
+		}
+	})
+	d := &definition{}
+	if err := json.Unmarshal(append(o.text, stored[o.taken:]...), d); err != nil {
 		return nil, nil, fmt.Errorf("decoding a definition: %w", err)
 	}
-	d := &definition{TypeMeta: read.TypeMeta, ObjectMeta: read.Metadata.ObjectMeta, Spec: read.Spec.CustomResourceDefinitionSpec, Status: read.Status}
-	schemas := make(map[string]S, len(read.Spec.Versions))
-	for _, v := range read.Spec.Versions {
-		d.Spec.Versions = append(d.Spec.Versions, v.CustomResourceDefinitionVersion)
-		schemas[v.Name] = v.Schema
+	return d, o.schemas, nil
+}
+
+// usualOutline is how long most definitions are without their schemas, in bytes.
+const usualOutline = 4 << 10
+
+func (o *outline) metadata(key []byte) {
+	if string(key) == "managedFields" {
+		o.leaveOut()
 	}
-	return d, schemas, nil
+}
+
+func (o *outline) spec(key []byte) {
+	if string(key) == "versions" {
+		o.stored.Elements(o.version)
+	}
+}
+
+func (o *outline) version() {
+	var name string
+	var schema []byte
+	o.stored.Members(func(key []byte) {
+		switch string(key) {
+		case "name":
+			_ = json.Unmarshal(o.stored.Skip(), &name)
+		case "schema":
+			schema = o.leaveOut()
+		}
+	})
+	o.schemas[name] = rawjson.Field(schema, "openAPIV3Schema")
+}
+
+// leaveOut puts null in the place of a value, and returns it.
+func (o *outline) leaveOut() []byte {
+	o.text = append(append(o.text, o.stored.Text[o.taken:o.stored.At]...), "null"...)
+	value := o.stored.Skip()
+	o.taken = o.stored.At
+	return value
 }
 
 // withoutSchemas is a definition as its outline has it.

@@ -40,12 +40,34 @@ func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
 		t.Fatalf("got %d %s", a.code, a.body)
 	}
 	a := r.get(twos + "/one")
-	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "color") != "blue" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
+	if a.code != 200 || a.at("apiVersion") != "example.com/v2" || a.at("spec", "one") != nil || len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "v2 is going") {
 		t.Errorf("in the other version: %d %s %q", a.code, a.body, a.warnings)
+	}
+	if a.at("spec", "two") != nil {
+		t.Errorf("what is read has the defaults of another version than the stored one: %s", a.body)
+	}
+	if a := r.do(http.MethodPatch, twos+"/one?dryRun=All", `{}`); a.at("spec", "two") != "full" {
+		t.Errorf("what is written has not the defaults of its version: %d %s", a.code, a.body)
 	}
 	if got := r.get("/metrics").body; !strings.Contains(string(got), `apiserver_requested_deprecated_apis{group="example.com",removed_release="",resource="widgets",subresource="",version="v2"} 1`) {
 		t.Errorf("uses of deprecated versions: %s", got)
 	}
+	// Who migrates objects learns from the hash that another version is stored.
+	storedAs := func(want string) bool {
+		for _, path := range []string{"/apis/example.com/v1", "/apis/example.com/v2"} {
+			var list metav1.APIResourceList
+			if err := json.Unmarshal(r.get(path).body, &list); err != nil {
+				t.Fatal(err)
+			}
+			for _, resource := range list.APIResources {
+				if got := resource.StorageVersionHash; resource.Name == "widgets" && got != want || resource.Name != "widgets" && got != "" {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	r.until("the hash of the stored version is told", func() bool { return storedAs("gIwvi5rymmg=") })
 	// Each version has its own rules, and what was not valid before and stays is let be.
 	refused(t, r.do(http.MethodPost, twos, strings.Replace(widget("two", `{color: green}`), "/v1", "/v2", 1)), 422, "spec.color")
 	if a := r.do(http.MethodPatch, twos+"/one", `{metadata: {labels: {a: b}}}`); a.code != 200 {
@@ -75,6 +97,7 @@ func TestVersionsThatDifferInTheirSchemasOnly(t *testing.T) {
 		return fmt.Sprint(r.get(crds+"/"+name).at("status", "storedVersions")) == "[v1 v2]"
 	})
 	r.until("it is served", func() bool { return r.get(twos+"/one").code == 200 })
+	r.until("the hash of the other version is told", func() bool { return storedAs("zRcoV5EeA3s=") })
 	if a := r.do(http.MethodPatch, twos+"/one", `{}`); a.code != 200 || a.at("metadata", "resourceVersion") == before {
 		t.Errorf("it is not stored anew: %d %s", a.code, a.body)
 	}
@@ -169,6 +192,15 @@ func TestAWebhookConverts(t *testing.T) {
 	if got := hook.asked.Load() - asked; got != 1 {
 		t.Errorf("a list asked the webhook %d times, want once", got)
 	}
+	for i := range 9 { // more than an answer may hold
+		r.do(http.MethodPost, ones, widget(fmt.Sprint("large", i), fmt.Sprintf("{color: %q}", strings.Repeat("x", 1<<20))))
+	}
+	if a := r.get(twos); a.code != 200 || len(a.at("items").([]any)) != 31 {
+		t.Errorf("a list that is larger than an answer may be: %d %.300s", a.code, a.body)
+	}
+	for i := range 9 {
+		r.do(http.MethodDelete, fmt.Sprint(ones, "/large", i), nil)
+	}
 	if a := r.do(http.MethodPatch, twos+"/one", `{spec: {paint: green}}`); a.code != 200 || r.get(ones+"/one").at("spec", "color") != "green" {
 		t.Errorf("a patch in the other version: %d %s", a.code, a.body)
 	}
@@ -192,6 +224,15 @@ func TestAWebhookConverts(t *testing.T) {
 		"wrong version": {func(v *apiextensionsv1.ConversionReview) {
 			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetAPIVersion("example.com/v3")
 		}, "invalid groupVersion", "conversion_webhook_invalid_converted_object_failure"},
+		"spoils labels": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).SetLabels(map[string]string{"-a-": "b b"})
+		}, "metadata.labels: Invalid value", "conversion_webhook_invalid_converted_object_failure"},
+		"makes labels a number": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).Object["metadata"].(map[string]any)["labels"] = 5
+		}, "metadata.labels", "conversion_webhook_invalid_converted_object_failure"},
+		"makes an annotation a number": {func(v *apiextensionsv1.ConversionReview) {
+			v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).Object["metadata"].(map[string]any)["annotations"] = map[string]any{"a": 1}
+		}, "metadata.annotations", "conversion_webhook_invalid_converted_object_failure"},
 		"other kind": {func(v *apiextensionsv1.ConversionReview) { v.Kind = "Pod" }, "expected a ConversionReview", "conversion_webhook_malformed_response_failure"},
 	} {
 		hook.lies(c.lie)
@@ -219,7 +260,7 @@ func TestAWebhookConverts(t *testing.T) {
 	if a := r.do(http.MethodPatch, ones+"/one", "{spec: {color: grey}}"); a.code != 200 || !strings.Contains(string(a.body), `"manager":"m"`) {
 		t.Errorf("who applied in the other version is forgotten: %d %s", a.code, a.body)
 	}
-	refused(t, r.get(twos+"/one"), 500, "conversion webhook for example.com/v1, Kind=Widget failed: ")
+	refused(t, r.get(twos+"/one"), 500, `"message":"conversion webhook for example.com/v1, Kind=Widget failed: `)
 	if !r.shows(fmt.Sprintf("apiserver_conversion_webhook_request_total{failure_type=%q", "conversion_webhook_call_failure")) {
 		t.Error("a webhook that does not answer is not counted")
 	}

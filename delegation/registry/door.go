@@ -16,8 +16,9 @@ import (
 // they let through and in what they check.
 type door struct {
 	subresource string
-	// prepare makes obj what it may become; old is a copy that it may use up.
+	// prepare makes obj what it may become; old is a copy that it may use up, or for a sparing door the object itself.
 	prepare   func(ctx context.Context, obj, old runtime.Object)
+	sparing   bool // prepare leaves old as it is
 	validate  func(ctx context.Context, obj, old runtime.Object) field.ErrorList
 	fields    *fieldManager // nil when nobody manages fields
 	create    bool          // what is missing may be created, if the kind or the caller wants it
@@ -57,13 +58,15 @@ func (s *Store) mainDoor() door {
 func (s *Store) statusDoor() door {
 	strategy := &s.res.Strategy
 	prepare := strategy.PrepareForStatusUpdate
-	if prepare == nil {
+	sparing := prepare == nil
+	if sparing {
 		prepare = func(_ context.Context, obj, old runtime.Object) { keepAllButStatus(obj, old) }
 	}
 	return door{
 		subresource: "status",
 		uncounted:   true,
 		prepare:     prepare,
+		sparing:     sparing,
 		validate:    strategy.ValidateStatusUpdate,
 		fields:      s.newFieldManager("status", only("status")),
 	}

@@ -45,12 +45,20 @@ func keepStatus(obj, old runtime.Object) {
 	}
 }
 
-// keepAllButStatus gives obj everything but the status of old, which is used up by it.
+// keepAllButStatus gives obj everything but the status of old. What has a Go type shares it then.
 func keepAllButStatus(obj, old runtime.Object) {
-	keepStatus(old, obj)
 	if u, ok := obj.(runtime.Unstructured); ok {
-		u.SetUnstructuredContent(old.(runtime.Unstructured).UnstructuredContent())
+		kept := old.DeepCopyObject().(runtime.Unstructured) // metadata are written in obj later, and are a map like the rest
+		keepStatus(kept, obj)
+		u.SetUnstructuredContent(kept.UnstructuredContent())
 		return
 	}
+	field := statusField(obj)
+	if !field.IsValid() {
+		return
+	}
+	status := reflect.New(field.Type()).Elem()
+	status.Set(field)
 	reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(old).Elem())
+	field.Set(status)
 }

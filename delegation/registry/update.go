@@ -179,8 +179,11 @@ func (s *Store) checkUpdate(ctx context.Context, d *door, stored *storage.Object
 		return err
 	}
 	if d.prepare != nil {
-		managers := m.GetManagedFields()
-		d.prepare(ctx, obj, old.DeepCopyObject())
+		managers, was := m.GetManagedFields(), old
+		if !d.sparing {
+			was = old.DeepCopyObject()
+		}
+		d.prepare(ctx, obj, was)
 		m.SetManagedFields(managers)
 	}
 	problems := apivalidation.ValidateObjectMetaAccessorUpdate(m, oldMeta, field.NewPath("metadata"))

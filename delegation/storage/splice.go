@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"github.com/portico-api/portico/handler/rawjson"
 )
+
+const jsonSpace = " \t\r\n"
 
 // outline is what one pass over an object's JSON finds out: enough to put a resourceVersion into its
 // metadata and to read its labels, without decoding the rest.
@@ -27,33 +31,33 @@ func (s span) len() int { return s.to - s.from }
 // the registry's own encoder, and checking them again on each read of the etcd would cost more than all the rest.
 func survey(b []byte) (outline, error) {
 	var o outline
-	s := scanner{b: b}
-	s.space()
-	o.body.from = s.i
-	if !s.take('{') {
+	s := rawjson.Scanner{Text: b}
+	s.Space()
+	o.body.from = s.At
+	if !s.Take('{') {
 		return o, malformed("no object")
 	}
-	for more := s.first(); more; more = s.next() {
-		key, ok := s.key()
+	for more := s.First(); more; more = s.Next() {
+		key, ok := s.Key()
 		if !ok {
 			return o, malformed("bad member name")
 		}
-		value := span{from: s.i}
-		if !s.value() {
+		value := span{from: s.At}
+		if !s.Value() {
 			return o, malformed("bad value")
 		}
-		value.to = s.i
+		value.to = s.At
 		if is(key, "metadata") {
 			// The last of several counts, as it does for every JSON decoder.
 			o.meta = value
 		}
 	}
-	if !s.done {
+	if !s.Done {
 		return o, malformed("object does not end")
 	}
-	o.body.to = s.i
-	s.space()
-	if s.i != len(b) {
+	o.body.to = s.At
+	s.Space()
+	if s.At != len(b) {
 		return o, malformed("bytes after the object")
 	}
 	if o.meta.len() == 0 {
@@ -67,26 +71,26 @@ func (o *outline) surveyMetadata(b []byte) error {
 		o.null = true
 		return nil
 	}
-	s := scanner{b: b[:o.meta.to], i: o.meta.from}
-	if !s.take('{') {
+	s := rawjson.Scanner{Text: b[:o.meta.to], At: o.meta.from}
+	if !s.Take('{') {
 		return malformed("metadata is no object")
 	}
 	o.empty = true
 	comma := -1 // before the member at hand
-	for more := s.first(); more; more = s.next() {
+	for more := s.First(); more; more = s.Next() {
 		o.empty = false
-		member := span{from: s.i}
-		key, ok := s.key()
+		member := span{from: s.At}
+		key, ok := s.Key()
 		if !ok {
 			return malformed("bad member name in metadata")
 		}
-		value := span{from: s.i}
-		if !s.value() {
+		value := span{from: s.At}
+		if !s.Value() {
 			return malformed("bad value in metadata")
 		}
-		value.to, member.to = s.i, s.i
-		s.space()
-		last := s.i < len(s.b) && s.b[s.i] == '}'
+		value.to, member.to = s.At, s.At
+		s.Space()
+		last := s.At < len(s.Text) && s.Text[s.At] == '}'
 		switch {
 		case is(key, "resourceVersion"):
 			if o.rv.len() != 0 {
@@ -94,16 +98,16 @@ func (o *outline) surveyMetadata(b []byte) error {
 			}
 			o.rv = member
 			if !last {
-				o.rv.to = s.i + 1
+				o.rv.to = s.At + 1
 			} else if comma >= 0 {
 				o.rv.from = comma
 			}
 		case is(key, "labels"):
 			o.labels = value
 		}
-		comma = s.i
+		comma = s.At
 	}
-	if !s.done {
+	if !s.Done {
 		return malformed("metadata does not end")
 	}
 	return nil
@@ -154,21 +158,21 @@ func pairs(b []byte, text func([]byte) string) ([]pair, error) {
 	if string(b) == "null" || len(b) == 0 {
 		return nil, nil
 	}
-	s := scanner{b: b}
-	if !s.take('{') {
+	s := rawjson.Scanner{Text: b}
+	if !s.Take('{') {
 		return nil, malformed("labels are no object")
 	}
 	var found []pair
-	for more := s.first(); more; more = s.next() {
-		key, ok := s.key()
+	for more := s.First(); more; more = s.Next() {
+		key, ok := s.Key()
 		if !ok {
 			return nil, malformed("bad label")
 		}
-		from := s.i
-		if !s.string() {
+		from := s.At
+		if !s.String() {
 			return nil, malformed("a label's value is no string")
 		}
-		p := pair{unquote(key, text), unquote(b[from+1:s.i-1], text)}
+		p := pair{unquote(key, text), unquote(b[from+1:s.At-1], text)}
 		if i := indexOf(found, p.key); i >= 0 {
 			found[i] = p
 			continue

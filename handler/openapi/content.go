@@ -19,24 +19,32 @@ import (
 	"github.com/portico-api/portico/handler"
 )
 
-// document is the description of one group-version, in both encodings.
+// document is what there is to read of one group-version, in both encodings.
 type document struct {
-	name  string // what it is known by, before it is made; or empty
-	build func() (*spec3.OpenAPI, error)
+	name  string                         // what it is known by, before it is made; or empty
+	build func() (*spec3.OpenAPI, error) // as a tree
 	json  *lazy
 	proto *lazy
 }
 
-func newDocument(p *packer, name string, build func() (*spec3.OpenAPI, error)) *document {
-	d := &document{name: name, build: build}
-	d.json = newLazy(p, mediaJSON, func() ([]byte, error) {
-		spec, err := d.build()
+func newDocument(p *packer, name string, describe func() (*Description, error)) *document {
+	d := &document{name: name}
+	d.build = func() (*spec3.OpenAPI, error) {
+		described, err := describe()
 		if err != nil {
 			return nil, err
 		}
-		return spec.MarshalJSON() // json.Marshal would read all of it again
+		return described.document()
+	}
+	d.json = newLazy(p, mediaJSON, func() ([]byte, error) {
+		described, err := describe()
+		if err != nil {
+			return nil, err
+		}
+		return described.encode()
 	})
 	d.proto = newLazy(p, mediaProtoV3, d.encodeProto)
+	d.json.named, d.proto.named = name != "", true
 	return d
 }
 
@@ -66,6 +74,7 @@ type lazy struct {
 	media  media
 	make   func() ([]byte, error)
 	packer *packer
+	named  bool // nobody asks for its hash
 
 	mu     sync.Mutex
 	packed []byte
@@ -77,7 +86,7 @@ func newLazy(p *packer, m media, produce func() ([]byte, error)) *lazy {
 	return &lazy{media: m, make: produce, packer: p}
 }
 
-// get returns the compressed bytes, how long they are unpacked, and the hash of that.
+// get returns the compressed bytes, how long they are unpacked, and the hash of that unless they are named.
 func (l *lazy) get() (packed []byte, size int, sum string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,7 +100,10 @@ func (l *lazy) get() (packed []byte, size int, sum string, err error) {
 	if packed, err = l.packer.pack(text); err != nil {
 		return nil, 0, "", err
 	}
-	l.packed, l.size, l.sum = packed, len(text), fmt.Sprintf("%X", sha512.Sum512(text))
+	l.packed, l.size = packed, len(text)
+	if !l.named {
+		l.sum = fmt.Sprintf("%X", sha512.Sum512(text))
+	}
 	return l.packed, l.size, l.sum, nil
 }
 

@@ -23,30 +23,49 @@ func (r *Resource) patches() []string {
 	return slices.DeleteFunc(slices.Clone(patches), func(media string) bool { return media == "application/strategic-merge-patch+json" })
 }
 
+// forms are those of some media types that a resource's objects can be had in. Only a Go type says how its fields are numbered in protobuf.
+func (r *Resource) forms(media []string) []string {
+	media = slices.Clone(media)
+	if r.Schema == nil {
+		return media
+	}
+	return slices.DeleteFunc(media, func(form string) bool { return strings.HasPrefix(form, "application/vnd.kubernetes.protobuf") })
+}
+
 // object is the model of a resource's objects.
 func (d *describer) object(r *Resource) *spec.Schema {
 	if r.Schema == nil {
 		return d.schemas.model(r.Object, r.Kind)
 	}
-	return d.schemas.custom(r.Kind, func(properties map[string]spec.Schema) (*spec.Schema, error) {
-		properties["metadata"] = *d.schemas.model(metav1.ObjectMeta{})
-		m, err := asWritten(r.Schema, properties)
-		if err == nil {
-			r.markSelectable(m)
+	return d.schemas.custom(r.Kind, func() (*spec.Schema, error) {
+		properties := d.schemas.objectProperties()
+		text, err := embedding(r.Schema, properties)
+		if err != nil {
+			return nil, err
 		}
-		return m, err
+		m, err := asWritten(text, properties)
+		if err != nil {
+			return nil, err
+		}
+		return r.selectable(m), nil
 	})
 }
 
-// markSelectable tells clients by which fields they can select, at the model of an object and at that of a list.
-func (r *Resource) markSelectable(m *spec.Schema) {
-	var fields []any
-	for _, path := range r.Selectable {
-		fields = append(fields, map[string]any{"fieldPath": path})
+// selectable notes in a model by which fields its objects can be selected.
+func (r *Resource) selectable(m *spec.Schema) *spec.Schema {
+	if len(r.SelectableFields) > 0 {
+		var paths []any
+		for _, path := range r.SelectableFields {
+			paths = append(paths, map[string]any{"fieldPath": strings.TrimPrefix(path, ".")})
+		}
+		m.AddExtension("x-kubernetes-selectable-fields", paths)
 	}
-	if len(fields) > 0 {
-		m.AddExtension("x-kubernetes-selectable-fields", fields)
-	}
+	return m
+}
+
+// described is a reference with a text of its own, beside which it cannot stand.
+func described(ref *spec.Schema, text string) *spec.Schema {
+	return &spec.Schema{SchemaProps: spec.SchemaProps{Description: text, AllOf: []spec.Schema{*ref}}}
 }
 
 // asWritten is a schema with some properties of its own. Its parts stay text: there may be thousands of them, and whoever reads the document
@@ -98,38 +117,48 @@ func whole(s *spec.Schema) (*spec.Schema, error) {
 
 // collection is the model of a list of a resource's objects.
 func (d *describer) collection(r *Resource) *spec.Schema {
-	kind := r.Kind.GroupVersion().WithKind(r.Kind.Kind + "List")
 	if r.Schema == nil {
-		return d.schemas.model(r.List, kind)
+		return d.schemas.model(r.List, r.Kind.GroupVersion().WithKind(r.Kind.Kind+"List"))
 	}
-	if r.ListKind != "" {
-		kind.Kind = r.ListKind
-	}
-	return d.schemas.custom(kind, func(properties map[string]spec.Schema) (*spec.Schema, error) {
+	kind := r.Kind.GroupVersion().WithKind(r.listKind())
+	return d.schemas.custom(kind, func() (*spec.Schema, error) {
+		properties := typeProperties()
 		m := simple("object", "")
 		m.Description = kind.Kind + " is a list of " + r.Kind.Kind
 		m.Required = []string{"items"}
 		m.Properties = properties
-		properties["metadata"], properties["items"] = *d.schemas.model(metav1.ListMeta{}), *spec.ArrayProperty(d.object(r))
-		r.markSelectable(m)
-		return m, nil
+		properties["metadata"] = *described(d.schemas.model(metav1.ListMeta{}), metav1.PartialObjectMetadataList{}.SwaggerDoc()["metadata"])
+		properties["items"] = *spec.ArrayProperty(d.object(r)).WithDescription("List of " + r.Name + ".")
+		return r.selectable(m), nil
 	})
 }
 
-// custom makes a model of a kind unless it is there, and returns a reference to it. define is given the properties that all kinds have.
-func (s *schemas) custom(kind schema.GroupVersionKind, define func(properties map[string]spec.Schema) (*spec.Schema, error)) *spec.Schema {
+// typeProperties are the properties that all kinds have.
+func typeProperties() map[string]spec.Schema {
+	texts, properties := metav1.TypeMeta{}.SwaggerDoc(), map[string]spec.Schema{}
+	for _, field := range []string{"apiVersion", "kind"} {
+		text := simple("string", "")
+		text.Description = texts[field]
+		properties[field] = *text
+	}
+	return properties
+}
+
+// objectProperties are those that all objects have. Their metadata refer to a model, which schemas has then.
+func (s *schemas) objectProperties() map[string]spec.Schema {
+	properties := typeProperties()
+	properties["metadata"] = *described(s.model(metav1.ObjectMeta{}), metav1.PartialObjectMetadata{}.SwaggerDoc()["metadata"])
+	return properties
+}
+
+// custom makes a model of a kind unless it is there, and returns a reference to it.
+func (s *schemas) custom(kind schema.GroupVersionKind, define func() (*spec.Schema, error)) *spec.Schema {
 	parts := strings.Split(kind.Group, ".")
 	slices.Reverse(parts)
 	name := strings.Join(append(parts, kind.Version, util.ToRESTFriendlyName(kind.Kind)), ".")
 	if s.byName[name] == nil {
 		s.byName[name] = &spec.Schema{} // before its fields: a list refers to its objects
-		texts, properties := metav1.TypeMeta{}.SwaggerDoc(), map[string]spec.Schema{}
-		for _, field := range []string{"apiVersion", "kind"} {
-			text := simple("string", "")
-			text.Description = texts[field]
-			properties[field] = *text
-		}
-		m, err := define(properties)
+		m, err := define()
 		if err != nil && s.err == nil {
 			s.err = fmt.Errorf("describing %s: %w", kind, err)
 		}

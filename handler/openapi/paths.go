@@ -94,7 +94,7 @@ func (d *describer) describeItem(r *Resource, address, scope, parent string) {
 		case "get":
 			op := d.operation("read", name, "read "+what)
 			d.about(op, "get", r.Kind)
-			op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.object(r), bodies...)
+			op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.object(r), r.forms(bodies)...)
 			p.Get = op
 		case "create":
 			if parent != "" {
@@ -121,7 +121,7 @@ func (d *describer) describeItem(r *Resource, address, scope, parent string) {
 func (d *describer) list(r *Resource, scope, everywhere string) *spec3.Operation {
 	op := d.operation("list", scope+r.Kind.Kind+everywhere, "list or watch objects of kind "+r.Kind.Kind)
 	d.about(op, "list", r.Kind)
-	op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.collection(r), append(slices.Clone(bodies), streams...)...)
+	op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", d.collection(r), append(r.forms(bodies), r.forms(streams)...)...)
 	return op
 }
 
@@ -135,10 +135,10 @@ func (d *describer) write(r *Resource, action, what, text string, query []*spec3
 	op.Parameters = query
 	object := d.object(r)
 	op.RequestBody = body(object, true, "*/*")
-	op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", object, bodies...)
-	op.Responses.StatusCodeResponses[http.StatusCreated] = answer("Created", object, bodies...)
+	op.Responses.StatusCodeResponses[http.StatusOK] = answer("OK", object, r.forms(bodies)...)
+	op.Responses.StatusCodeResponses[http.StatusCreated] = answer("Created", object, r.forms(bodies)...)
 	if action == "post" {
-		op.Responses.StatusCodeResponses[http.StatusAccepted] = answer("Accepted", object, bodies...)
+		op.Responses.StatusCodeResponses[http.StatusAccepted] = answer("Accepted", object, r.forms(bodies)...)
 	}
 	return op
 }

@@ -20,30 +20,67 @@ type Resource struct {
 	Object, List any
 	// Schema is what objects are like that have no Go type, as JSON; Object and List are not looked at then. ListKind is the kind of
 	// their lists, by default Kind with "List".
-	Schema       json.RawMessage
-	ListKind     string
-	Selectable   []string // fields that such objects can be selected by, besides those of all: "spec.color"
-	Subresources []Resource
+	Schema   json.RawMessage
+	ListKind string
+	// SelectableFields are the paths by which such objects can be selected: .spec.color.
+	SelectableFields []string
+	Subresources     []Resource
 }
 
-// ForResources describes the resources of one group-version, served below prefix: "/api/v1", "/apis/apps/v1". types
-// says how their fields are merged; nil leaves that open.
-func ForResources(prefix string, gv schema.GroupVersion, resources []Resource, types []smdschema.TypeDef) (*spec3.OpenAPI, error) {
-	d := &describer{prefix: prefix, gv: gv, schemas: newSchemas(), paths: map[string]*spec3.Path{}}
-	d.describeDiscovery()
-	for i := range resources {
-		d.describe(&resources[i])
+// listKind is the kind of lists of what has no Go type.
+func (r *Resource) listKind() string {
+	if r.ListKind != "" {
+		return r.ListKind
 	}
-	d.schemas.markMerging(types)
-	if err := d.schemas.err; err != nil {
-		return nil, fmt.Errorf("describing %s: %w", gv, err)
+	return r.Kind.Kind + "List"
+}
+
+// Description is what there is to tell of one group-version.
+type Description struct {
+	Prefix       string // where it is served: "/api/v1", "/apis/apps/v1"
+	GroupVersion schema.GroupVersion
+	Resources    []Resource
+	Types        []smdschema.TypeDef // how fields are merged; nil leaves that open
+}
+
+// document is the description as a tree.
+func (d *Description) document() (*spec3.OpenAPI, error) {
+	return d.of(d.Resources)
+}
+
+// encode is the description in JSON.
+func (d *Description) encode() ([]byte, error) {
+	rest, samples := sampled(d.Resources)
+	for _, s := range samples {
+		rest = append(rest, s.Resource)
+	}
+	made, err := d.of(rest)
+	if err != nil {
+		return nil, err
+	}
+	text, err := made.MarshalJSON() // json.Marshal would read all of it again
+	if err != nil || len(samples) == 0 {
+		return text, err
+	}
+	return fill(text, samples)
+}
+
+func (d *Description) of(resources []Resource) (*spec3.OpenAPI, error) {
+	r := &describer{prefix: d.Prefix, gv: d.GroupVersion, schemas: newSchemas(), paths: map[string]*spec3.Path{}}
+	r.describeDiscovery()
+	for i := range resources {
+		r.describe(&resources[i])
+	}
+	r.schemas.markMerging(d.Types)
+	if err := r.schemas.err; err != nil {
+		return nil, fmt.Errorf("describing %s: %w", d.GroupVersion, err)
 	}
 	return &spec3.OpenAPI{
 		Version: "3.0.0",
-		Info:    &spec.Info{InfoProps: spec.InfoProps{Title: "Portico", Version: gv.String()}},
-		Paths:   &spec3.Paths{Paths: d.paths},
+		Info:    &spec.Info{InfoProps: spec.InfoProps{Title: "Portico", Version: d.GroupVersion.String()}},
+		Paths:   &spec3.Paths{Paths: r.paths},
 		Components: &spec3.Components{
-			Schemas: d.schemas.byName,
+			Schemas: r.schemas.byName,
 			SecuritySchemes: spec3.SecuritySchemes{"BearerToken": {SecuritySchemeProps: spec3.SecuritySchemeProps{
 				Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication",
 			}}},

@@ -45,16 +45,16 @@ func NewService(observer Observer) *Service {
 }
 
 // Add puts a document at path ("api/v1", "apis/apps/v1"), in place of the one that is there. name stands for what it says: clients that
-// have a document of that name do not ask for it again. It is empty for one whose bytes have to be looked at for that. build is called when a
+// have a document of that name do not ask for it again. It is empty for one whose bytes have to be looked at for that. describe is called when a
 // client asks, and again when another encoding of it is asked for.
-func (s *Service) Add(path, name string, build func() (*spec3.OpenAPI, error)) {
+func (s *Service) Add(path, name string, describe func() (*Description, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path, why := strings.Trim(path, "/"), metrics.DocumentAdded
 	if s.documents[path] != nil {
 		why = metrics.DocumentUpdated
 	}
-	s.documents[path] = newDocument(&s.packer, name, build)
+	s.documents[path] = newDocument(&s.packer, name, describe)
 	s.changed(why)
 }
 

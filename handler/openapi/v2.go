@@ -151,19 +151,43 @@ func downSchema(s *spec.Schema) *spec.Schema {
 			return &down
 		},
 		SchemaCallback: func(s *spec.Schema) *spec.Schema {
-			if len(s.OneOf) == 0 && len(s.AnyOf) == 0 && s.Not == nil && !s.Nullable && len(s.AllOf) != 1 {
+			open, required := isOpen(s), givenAlways(s)
+			if len(s.OneOf) == 0 && len(s.AnyOf) == 0 && s.Not == nil && !s.Nullable && len(s.AllOf) != 1 && !open && len(required) == len(s.Required) {
 				return s
 			}
 			down := *s
-			if len(down.OneOf) > 0 && len(down.Type) == 0 {
+			switch {
+			case s.Nullable || open: // kubectl before 1.25 would refuse null, and fields that are not named
+				down.Type, down.Items, down.Properties = nil, nil, nil
+			case len(s.OneOf) > 0 && len(s.Type) == 0:
 				down.Type = []string{"string"} // int-or-string, quantities: every client can write them so
 			}
-			down.OneOf, down.AnyOf, down.Not, down.Nullable = nil, nil, nil, false
+			down.OneOf, down.AnyOf, down.Not, down.Nullable, down.Required = nil, nil, nil, false, required
 			if len(down.AllOf) == 1 && down.AllOf[0].Ref.String() != "" {
 				down.Ref, down.AllOf = down.AllOf[0].Ref, nil
 			}
 			return &down
 		},
 	}
+	if _, kind := s.Extensions[extensionKind]; kind && isOpen(s) { // a kind is an object, whatever is in it
+		down := simple("object", "")
+		down.AddExtension(extensionKind, s.Extensions[extensionKind])
+		return down
+	}
 	return walker.WalkSchema(s)
+}
+
+// isOpen tells whether a schema allows fields that it does not name.
+func isOpen(s *spec.Schema) bool {
+	open, _ := s.Extensions.GetBool("x-kubernetes-preserve-unknown-fields")
+	return open
+}
+
+// givenAlways are the required fields, less those that may be null: kubectl takes null for nothing.
+func givenAlways(s *spec.Schema) []string {
+	null := func(name string) bool { return s.Properties[name].Nullable }
+	if !slices.ContainsFunc(s.Required, null) {
+		return s.Required
+	}
+	return slices.DeleteFunc(slices.Clone(s.Required), null)
 }

@@ -17,7 +17,6 @@ func Accepted(accept string, list bool) (format, shape int, ok bool) {
 }
 
 var (
-	RawField         = rawField
 	ParseList        = parseList
 	ManagerFromAgent = managerFromAgent
 	AcceptsGzip      = acceptsGzip

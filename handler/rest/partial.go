@@ -1,9 +1,11 @@
 package rest
 
+import "github.com/portico-api/portico/handler/rawjson"
+
 // appendPartial appends the PartialObjectMetadata of a stored object to dst: its metadata as it is, below
 // another kind.
 func appendPartial(dst, stored []byte) []byte {
-	metadata := rawField(stored, "metadata")
+	metadata := rawjson.Field(stored, "metadata")
 	if metadata == nil {
 		metadata = []byte("{}")
 	}

@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/portico-api/portico/handler/rawjson"
 )
 
 // Age is the cell that tells how long ago created was, as people read it.
@@ -122,7 +124,7 @@ func (t *tabler) single(stored []byte, include metav1.IncludeObjectPolicy, colum
 
 // resourceVersionOf reads metadata.resourceVersion without decoding the rest.
 func resourceVersionOf(stored []byte) string {
-	raw := rawField(rawField(stored, "metadata"), "resourceVersion")
+	raw := rawjson.Field(rawjson.Field(stored, "metadata"), "resourceVersion")
 	version, err := strconv.Unquote(string(raw))
 	if err != nil {
 		return ""

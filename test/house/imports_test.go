@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"delegation/core/garbagecollection": {"delegation", "delegation/controller"},
 	"delegation/extensions": {
 		"delegation", "delegation/controller", "delegation/hookclient", "delegation/registry", "delegation/registry/fieldtypes", "delegation/stored",
-		"handler", "handler/discovery", "handler/openapi", "handler/rest",
+		"handler", "handler/discovery", "handler/openapi", "handler/rawjson", "handler/rest",
 	},
 	"delegation/hookclient": {"metrics"},
 	"delegation/stored":     {"delegation", "delegation/registry", "handler/rest"},
@@ -49,16 +49,17 @@ var mayImport = map[string][]string{
 	"delegation/registry":                   {"delegation/registry/fieldtypes", "delegation/storage", "handler", "handler/rest"},
 	"delegation/registry/declare":           {"delegation/registry", "handler/rest"},
 	"delegation/admission":                  {"delegation/controller", "delegation/hookclient", "delegation/registry", "handler", "handler/rest", "metrics"},
-	"delegation/storage":                    {"metrics"},
+	"delegation/storage":                    {"handler/rawjson", "metrics"},
 	"handler":                               {"metrics"},
 	"handler/filters":                       {"handler", "metrics"},
 	"handler/authentication/serviceaccount": {"handler"},
 	"handler/authentication":                {"handler", "metrics"},
 	"handler/authorization":                 {"handler", "metrics"},
 	"handler/audit":                         {"handler", "metrics"},
-	"handler/rest":                          {"handler", "metrics"},
+	"handler/rawjson":                       {},
+	"handler/rest":                          {"handler", "handler/rawjson", "metrics"},
 	"handler/discovery":                     {"handler", "metrics"},
-	"handler/openapi":                       {"handler", "metrics"},
+	"handler/openapi":                       {"handler", "handler/rawjson", "metrics"},
 }
 
 // forbidden are the packages whose job is ours; the project exists to do it better.
