@@ -30,6 +30,7 @@ type inFlight struct {
 	peaks [2]atomic.Uint64
 	// current is for what lasts longer than the two seconds.
 	current atomic.Int64
+	all     atomic.Uint64 // that have entered
 }
 
 func (g *inFlight) register(r prometheus.Registerer, kind InFlightKind) {
@@ -41,6 +42,7 @@ func (g *inFlight) register(r prometheus.Registerer, kind InFlightKind) {
 }
 
 func (g *inFlight) enter(second int64) {
+	g.all.Add(1)
 	n := g.current.Add(1)
 	slot, seen := &g.peaks[second&1], uint64(uint32(second))<<32|uint64(uint32(n))
 	for {

@@ -51,6 +51,14 @@ func (m *Requests) Enter(kind InFlightKind, at time.Time) {
 	}
 }
 
+// Entered is how often Enter was called.
+func (m *Requests) Entered() uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.inFlight[ReadOnly].all.Load() + m.inFlight[Mutating].all.Load()
+}
+
 // Leave ends what Enter began.
 func (m *Requests) Leave(kind InFlightKind) {
 	if m != nil {

@@ -94,7 +94,7 @@ func New(ctx context.Context, cfg Config, generic *delegation.Config, delegate d
 			Authorizer:        config.Authorizer,
 		}),
 	}
-	s.turns = &turns{weigh: m.weigh}
+	s.turns = &turns{weigh: m.weigh, company: company{asked: config.Metrics.Requests.Entered}}
 	docs := newDocuments(config.OpenAPI, config.Version.GitVersion, m.stored)
 	s.discovery = newGroupVersions(config.Discovery, docs)
 	s.resources = newCustomResources(delegate.UnprotectedHandler(), s.discovery)

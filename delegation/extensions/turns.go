@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// restShare is how long nobody has a turn, of the time that turns have taken.
-	restShare = 1.0
+	// restShare is how long nobody has a turn, of the time that turns have taken, and politeShare while others ask the server for something: the
+	// more of the time nobody works on definitions, the fewer of their requests are slower for it.
+	restShare   = 1.0
+	politeShare = 7.0
 	// untiring is how much work is done without a rest, so that who defines a few resources does not wait.
 	untiring = 250 * time.Millisecond
 	// longestRest bounds a rest: a turn may have waited for the store and not worked.
@@ -42,6 +44,7 @@ type turns struct {
 	oldest  bool          // whose turn it is next, of the two kinds
 	debt    time.Duration // of rest
 	left    time.Time     // when the last turn ended
+	company company
 }
 
 // turn is one write's, which may leave it and come back.
@@ -140,7 +143,7 @@ func (t *turn) leave() {
 		return
 	}
 	t.has = false
-	if rest := all.rest(t.begun, time.Now()); rest > 0 {
+	if rest := all.rest(t.begun, time.Now(), t.size != ofController); rest > 0 {
 		time.AfterFunc(rest, func() {
 			all.mu.Lock()
 			defer all.mu.Unlock()
@@ -151,10 +154,14 @@ func (t *turn) leave() {
 	all.next()
 }
 
-// rest is how long to wait after a turn that took from begun until now.
-func (t *turns) rest(begun, now time.Time) time.Duration {
-	free := time.Duration(restShare * float64(untiring))
-	t.debt = max(0, t.debt-begun.Sub(t.left)) + time.Duration(restShare*float64(now.Sub(begun)))
+// rest is how long to wait after a turn that took from begun until now; written: a client's.
+func (t *turns) rest(begun, now time.Time, written bool) time.Duration {
+	share := restShare
+	if t.company.present(now, written) {
+		share = politeShare
+	}
+	free := time.Duration(share * float64(untiring))
+	t.debt = max(0, t.debt-begun.Sub(t.left)) + time.Duration(share*float64(now.Sub(begun)))
 	t.debt = min(t.debt, free+longestRest)
 	t.left = now
 	return t.debt - free
