@@ -233,6 +233,7 @@ func (n *naming) judgeLocked(d *definition) bool {
 	n.name(d)
 	n.establish(d)
 	n.approve(d)
+	n.structure(d)
 	return !apiequality.Semantic.DeepEqual(&d.Status, before)
 }
 
