@@ -6,6 +6,7 @@ import "math/rand/v2"
 type endpointSet struct {
 	facts     facts
 	endpoints []*Endpoint
+	joining   []*Endpoint // of them, those that were not in the set before
 	err       error
 }
 
@@ -24,8 +25,9 @@ func newEndpointSet(f facts, t *Transport, former *endpointSet) *endpointSet {
 		e, ok := known[address]
 		if !ok {
 			e = newEndpoint(address, t, t.cfg.Observer.Meet(address))
-			if len(known) > 0 {
+			if former != nil && len(former.endpoints) > 0 {
 				e.health.since.Store(t.clock())
+				s.joining = append(s.joining, e)
 			}
 		}
 		delete(known, address)

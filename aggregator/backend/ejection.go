@@ -71,6 +71,19 @@ func (t *Transport) eject(e *Endpoint, hold time.Duration, why string) {
 	t.spawn(func(ctx context.Context) { t.probeBackIn(ctx, e, hold) })
 }
 
+// await leaves out those that join others until they say that they are ready: what is called ready by a look at its port may not know yet whom to
+// believe, and take users for strangers. mu is held.
+func (t *Transport) await(set *endpointSet) {
+	if t.cfg.Ready == nil || len(set.joining) == len(set.endpoints) {
+		return
+	}
+	for _, e := range set.joining {
+		e.health.ejected.Store(true)
+		e.witness.Count(LeftOut, 1)
+		t.spawn(func(ctx context.Context) { t.probeBackIn(ctx, e, 0) })
+	}
+}
+
 // doubt tells whoever asks for the service's availability from time to time to ask soon; mu is held.
 func (t *Transport) doubt() {
 	if t.doubting {

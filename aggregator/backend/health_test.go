@@ -192,6 +192,45 @@ func TestAnEndpointIsNotAskedBeforeItIsReady(t *testing.T) {
 	}
 }
 
+// One that joins others is asked when it says that it is ready; one that is there alone, or takes the place of all, at once.
+func TestAnEndpointThatJoinsIsNotAskedBeforeItIsReady(t *testing.T) {
+	cert, roots := certificate(t, "api.ns.svc")
+	old, joining := server(t, cert, fine), server(t, cert, fine)
+	var ready atomic.Bool
+	seen := newRecord()
+	i := at(t, old)
+	tr := newTransport(t, backend.Config{CABundle: roots, Observer: seen, Ready: func(context.Context, string) error {
+		if !ready.Load() {
+			return errors.New("not yet")
+		}
+		return nil
+	}}, i)
+	only := func(want *httptest.Server) {
+		t.Helper()
+		for range 50 {
+			if e, _, err := ask(tr, nil); err != nil || e.Address() != addressOf(want) {
+				t.Fatalf("a request went to another one, or failed: %v", err)
+			}
+		}
+	}
+	only(old)
+	i.slices = at(t, old, joining).slices
+	only(old)
+	if n := seen.count(addressOf(joining), backend.LeftOut); n != 1 {
+		t.Errorf("it is left out %d times", n)
+	}
+	ready.Store(true)
+	eventually(t, "the new one is asked", func() bool {
+		e, _, err := ask(tr, nil)
+		return err == nil && e.Address() == addressOf(joining)
+	})
+	ready.Store(false)
+	i.slices = at(t, server(t, cert, fine)).slices
+	if _, code, err := ask(tr, nil); err != nil || code != http.StatusOK {
+		t.Errorf("one that took the place of all: %d, %v", code, err)
+	}
+}
+
 func TestTheLastEndpointIsNeverLeftOut(t *testing.T) {
 	cert, roots := certificate(t, "api.ns.svc")
 	seen := newRecord()

@@ -229,6 +229,8 @@ func (t *Transport) endpoints() *endpointSet {
 		for _, e := range set.endpoints {
 			e.retire()
 		}
+	} else {
+		t.await(set)
 	}
 	t.set.Store(set)
 	return set
