@@ -178,6 +178,10 @@ func TestAHostileClientCannotGrowTheMetrics(t *testing.T) {
 		return names
 	}
 	invent(0)
+	eventually(t, "the garbage collector has read what there is of the definition", func() bool {
+		_, page := p.get(t, "/metrics")
+		return strings.Contains(page, `apiserver_init_events_total{group="stable.example.com"`)
+	})
 	series() // counts itself from the second time on
 	before := series()
 	for i := 1; i <= 40; i++ {
