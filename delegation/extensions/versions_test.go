@@ -251,6 +251,14 @@ func TestAWebhookConverts(t *testing.T) {
 	if a := r.get(twos + "/one"); a.at("metadata", "finalizers") != nil || a.at("metadata", "labels", "a") != "b" {
 		t.Errorf("of metadata only labels and annotations are a webhook's to change: %s", a.body)
 	}
+	hook.lies(func(v *apiextensionsv1.ConversionReview) {
+		metadata := v.Response.ConvertedObjects[0].Object.(*unstructured.Unstructured).Object["metadata"].(map[string]any)
+		metadata["labels"], metadata["annotations"] = nil, nil
+	})
+	r.do(http.MethodPatch, ones+"/one", "{metadata: {labels: {a: b}}}")
+	if a := r.get(twos + "/one"); a.code != 200 || a.at("metadata", "labels") != nil {
+		t.Errorf("labels and annotations that are null are none: %d %s", a.code, a.body)
+	}
 	hook.lies(nil)
 	r.do(http.MethodPatch, twos+"/one?fieldManager=m&force=true", strings.Replace(widget("one", `{paint: black}`), "/v1", "/v2", 1), "Content-Type", "application/apply-patch+yaml")
 	hook.Close()
