@@ -60,6 +60,21 @@ func TestWhatIsBoundGetsIntoTheTable(t *testing.T) {
 	}
 }
 
+// To copy the table for every new key would be long for many of them.
+func TestTheTableIsNotCopiedForEachKey(t *testing.T) {
+	b := newBound(strings.Clone, func(key string) int { return len(key) })
+	copies, last := 0, b.table.Load()
+	for i := range 1000 {
+		b.get(strconv.Itoa(i))
+		if now := b.table.Load(); now != last {
+			copies, last = copies+1, now
+		}
+	}
+	if copies > 100 {
+		t.Errorf("it was copied %d times", copies)
+	}
+}
+
 func BenchmarkBind(b *testing.B) {
 	for b.Loop() {
 		table := newBound(strings.Clone, func(key string) int { return len(key) })

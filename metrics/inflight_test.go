@@ -1,6 +1,9 @@
 package metrics
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestInFlightRemembersThePeakOfTheLastSecond(t *testing.T) {
 	var g inFlight
@@ -22,5 +25,19 @@ func TestInFlightRemembersThePeakOfTheLastSecond(t *testing.T) {
 	g.leave()
 	if got := g.peak(200); got != 0 {
 		t.Errorf("after all have left the peak is %d, want 0", got)
+	}
+}
+
+func TestWhatHasEnteredIsCountedForGood(t *testing.T) {
+	m := &Requests{}
+	for _, kind := range []InFlightKind{ReadOnly, Mutating, ReadOnly} {
+		m.Enter(kind, time.Now())
+		m.Leave(kind)
+	}
+	if got := m.Entered(); got != 3 {
+		t.Errorf("%d have entered, want 3", got)
+	}
+	if got := (*Requests)(nil).Entered(); got != 0 {
+		t.Errorf("nobody counts, and %d have entered", got)
 	}
 }

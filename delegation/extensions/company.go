@@ -18,20 +18,20 @@ type company struct {
 	there bool
 	since time.Time // when it was looked at last, and what was there
 	seen  uint64
-	own   uint64 // writes of definitions since then
+	own   uint64 // requests of those who write definitions, since then
 }
 
-// present is asked after each piece of work on definitions; written: for a client.
-func (c *company) present(now time.Time, written bool) bool {
+// writes notes that a client asks for a definition to be written.
+func (c *company) writes() { c.own += perWrite }
+
+// present is asked after each piece of work on definitions.
+func (c *company) present(now time.Time) bool {
 	if c.asked == nil {
 		return false
 	}
-	if written {
-		c.own++
-	}
 	if took := now.Sub(c.since); took >= lookAround {
 		seen := c.asked()
-		others := float64(seen-c.seen) - float64(perWrite*c.own)
+		others := float64(seen-c.seen) - float64(c.own)
 		c.there = others > enough*took.Seconds()
 		c.since, c.seen, c.own = now, seen, 0
 	}

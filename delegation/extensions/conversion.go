@@ -5,25 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/portico-api/portico/delegation/hookclient"
 )
@@ -223,45 +217,6 @@ func failureOf(err error) string {
 		return conversionCallFailed
 	}
 	return ""
-}
-
-// keepIdentity refuses another object, and takes of the metadata what a conversion may change: labels and annotations.
-func keepIdentity(converted, original *unstructured.Unstructured) error {
-	if got, want := converted.GetKind(), original.GetKind(); got != want {
-		return fmt.Errorf("must have the same kind: %v != %v", want, got)
-	}
-	after, ok := converted.Object["metadata"].(map[string]any)
-	before, _ := original.Object["metadata"].(map[string]any)
-	if !ok {
-		return errors.New("metadata is missing or no object")
-	}
-	for _, name := range []string{"name", "namespace", "UID"} {
-		if got, want := after[strings.ToLower(name)], before[strings.ToLower(name)]; !apiequality.Semantic.DeepEqual(got, want) {
-			return fmt.Errorf("must have the same %s: %v != %v", name, want, got)
-		}
-	}
-	kept := maps.Clone(before)
-	for name, validate := range map[string]func(map[string]string, *field.Path) field.ErrorList{
-		"labels":      metav1validation.ValidateLabels,
-		"annotations": apivalidation.ValidateAnnotations,
-	} {
-		said, known, err := unstructured.NestedStringMap(after, name)
-		switch {
-		case err != nil:
-			return fmt.Errorf("metadata.%s is not of strings only", name)
-		case !known || after[name] == nil:
-			delete(kept, name)
-			continue
-		case apiequality.Semantic.DeepEqual(after[name], before[name]): // as it is stored, whatever that is
-			continue
-		}
-		if errs := validate(said, field.NewPath("metadata", name)); len(errs) > 0 {
-			return errs.ToAggregate()
-		}
-		kept[name] = after[name]
-	}
-	converted.Object["metadata"] = kept
-	return nil
 }
 
 // versionCodec leads between one version of a definition and the one that is stored. It is a registry.Codec.

@@ -53,3 +53,19 @@ func TestAWriteShowsTheDefaultsOfTheStoredVersionToo(t *testing.T) {
 		t.Errorf("created %s, read %s", a.body, b.body)
 	}
 }
+
+// A field of another version must not come to light when the stored version knows one of its name one day.
+func TestWhatTheStoredVersionDoesNotKnowIsNotStored(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	name := r.define(widgets(twoVersions))
+	if a := r.do(http.MethodPost, twos, strings.Replace(widget("sent", `{two: secret}`), "/v1", "/v2", 1)); a.code != 201 {
+		t.Fatalf("created: %d %s", a.code, a.body)
+	}
+	r.redefine(name, "spec:\n  versions:"+strings.Replace(twoVersions, "one: {type: string, default: full}", "one: {type: string}, two: {type: string}", 1))
+	r.until("the stored version knows the field", func() bool {
+		return r.do(http.MethodPost, ones+"?dryRun=All", widget("probe", `{two: x}`)).at("spec", "two") == "x"
+	})
+	if a := r.get(ones + "/sent"); a.code != 200 || a.at("spec", "two") != nil {
+		t.Errorf("got %d %s", a.code, a.body)
+	}
+}

@@ -25,7 +25,7 @@ type groupVersions struct {
 
 	mu      sync.Mutex
 	known   map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery
-	storage map[string]map[string]string // in what version a resource is stored, by group and name
+	storage map[string]map[string]string // in what version a resource is stored, if that is served, by group and name
 }
 
 func newGroupVersions(manager *discovery.Manager, openapi *documents) *groupVersions {
@@ -42,11 +42,13 @@ func (g *groupVersions) changed(definitions []*definition, group string) {
 			continue
 		}
 		for i := range d.Spec.Versions {
-			if d.Spec.Versions[i].Storage {
-				storage[d.Status.AcceptedNames.Plural] = d.Spec.Versions[i].Name
+			v := &d.Spec.Versions[i]
+			if !v.Served {
+				continue
 			}
-			if v := &d.Spec.Versions[i]; v.Served {
-				versions[v.Name] = append(versions[v.Name], describe(d, v))
+			versions[v.Name] = append(versions[v.Name], describe(d, v))
+			if v.Storage {
+				storage[d.Status.AcceptedNames.Plural] = v.Name
 			}
 		}
 	}

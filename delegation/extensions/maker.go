@@ -53,8 +53,11 @@ func (m *maker) open(ctx context.Context, d *definition) (*opened, error) {
 		}
 		store := o.base
 		if v.Name != k.storage || !simple {
-			s := k.versions[v.Name]
-			store = o.base.In(cfg, k.resource(v), &versionCodec{schema: s, storage: k.versions[k.storage], converter: k.converter})
+			res := k.resource(v)
+			if v.Name == k.storage {
+				res.Read = nil // what is written in this version is read as it is: to look at each write would take as long as to make it
+			}
+			store = o.base.In(cfg, res, &versionCodec{schema: k.versions[v.Name], storage: k.versions[k.storage], converter: k.converter})
 		}
 		for _, view := range k.views(v.Name) {
 			store.AlsoIn(view)

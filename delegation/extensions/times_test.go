@@ -15,4 +15,11 @@ func TestTimesThatOnlyTheServerKnows(t *testing.T) {
 		t.Errorf("another time of creation: %d %s", a.code, a.body)
 	}
 	refused(t, r.do(http.MethodPatch, ones+"/one", `{metadata: {deletionTimestamp: "2001-02-03T04:05:06Z"}}`), 422, `"field":"metadata.deletionTimestamp"`)
+	refused(t, r.do(http.MethodPatch, ones+"/one", `{metadata: {deletionGracePeriodSeconds: 5}}`), 422, `"field":"metadata.deletionGracePeriodSeconds"`)
+	r.do(http.MethodPatch, ones+"/one", `{metadata: {finalizers: [example.com/hold]}}`)
+	r.do(http.MethodDelete, ones+"/one", nil)
+	if a := r.do(http.MethodPatch, ones+"/one", `{metadata: {deletionGracePeriodSeconds: null, labels: {a: b}}}`); a.code != 200 || a.at("metadata", "deletionGracePeriodSeconds") != 0.0 {
+		t.Errorf("no period of grace: %d %s", a.code, a.body)
+	}
+	refused(t, r.do(http.MethodPatch, ones+"/one", `{metadata: {deletionGracePeriodSeconds: 5}}`), 422, `"field":"metadata.deletionGracePeriodSeconds"`)
 }

@@ -65,6 +65,9 @@ type turnKey struct{}
 // givenTo has the writes of r and its subresources take turns. That of a whole collection takes one for each object, by itself.
 func (t *turns) givenTo(r *rest.Resource) *rest.Resource {
 	write := func(ctx context.Context, size int, work func(ctx context.Context) error) error {
+		t.mu.Lock()
+		t.company.writes()
+		t.mu.Unlock()
 		return t.do(ctx, t.weigh(ctx, size), work)
 	}
 	r.Turn = write
@@ -143,7 +146,7 @@ func (t *turn) leave() {
 		return
 	}
 	t.has = false
-	if rest := all.rest(t.begun, time.Now(), t.size != ofController); rest > 0 {
+	if rest := all.rest(t.begun, time.Now()); rest > 0 {
 		time.AfterFunc(rest, func() {
 			all.mu.Lock()
 			defer all.mu.Unlock()
@@ -154,10 +157,10 @@ func (t *turn) leave() {
 	all.next()
 }
 
-// rest is how long to wait after a turn that took from begun until now; written: a client's.
-func (t *turns) rest(begun, now time.Time, written bool) time.Duration {
+// rest is how long to wait after a turn that took from begun until now.
+func (t *turns) rest(begun, now time.Time) time.Duration {
 	share := restShare
-	if t.company.present(now, written) {
+	if t.company.present(now) {
 		share = politeShare
 	}
 	free := time.Duration(share * float64(untiring))

@@ -1,3 +1,6 @@
 package registry
 
-var MayHaveUnreadableTime = mayHaveUnreadableTime
+var (
+	KeepAllButStatus      = keepAllButStatus
+	MayHaveUnreadableTime = mayHaveUnreadableTime
+)

@@ -40,11 +40,11 @@ func keepMetadata(m, old metav1.Object) {
 		m.SetCreationTimestamp(created)
 	}
 	m.SetGeneration(old.GetGeneration())
-	// What is not being deleted stays so: who says otherwise is told by the validation.
+	// What is not being deleted stays so, and the period of grace what it is: who says otherwise is told by the validation.
 	if old.GetDeletionTimestamp() != nil {
 		m.SetDeletionTimestamp(old.GetDeletionTimestamp())
 	}
-	if old.GetDeletionGracePeriodSeconds() != nil {
+	if old.GetDeletionGracePeriodSeconds() != nil && m.GetDeletionGracePeriodSeconds() == nil {
 		m.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
 	}
 	m.SetSelfLink("")

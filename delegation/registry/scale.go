@@ -25,8 +25,8 @@ type Scale struct {
 	StatusReplicas []string
 	// Selector leads to a label selector, to plain labels, or to a selector as text; nil when there is none.
 	Selector []string
-	// Others is where objects of other versions that are served have the number, by group and version: "example.com/v2"; nil for those that do not
-	// scale. Who manages fields in a version that is not known here would be forgotten.
+	// Others is where objects of the kind's other versions have the number, by group and version: "example.com/v2"; nil for those that do not scale.
+	// Who manages fields in a version that is not known here would be forgotten.
 	Others map[string][]string
 }
 

@@ -53,12 +53,9 @@ func keepAllButStatus(obj, old runtime.Object) {
 		u.SetUnstructuredContent(kept.UnstructuredContent())
 		return
 	}
-	field := statusField(obj)
-	if !field.IsValid() {
-		return
-	}
-	status := reflect.New(field.Type()).Elem()
-	status.Set(field)
-	reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(old).Elem())
-	field.Set(status)
+	all := reflect.ValueOf(obj).Elem()
+	kept := reflect.New(all.Type())
+	kept.Elem().Set(reflect.ValueOf(old).Elem())
+	keepStatus(kept.Interface().(runtime.Object), obj)
+	all.Set(kept.Elem())
 }

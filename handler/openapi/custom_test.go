@@ -19,7 +19,7 @@ const wheelText = `{"type":"object","description":"A wheel.","required":["spec"]
 	"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"size":{"nullable":true,"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]}}},
 	"status":{"type":"object","required":["first","last"],"properties":{"first":{"type":"string"},"last":{"type":"string","nullable":true},
 		"width":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]},
-		"hub":{"type":"object","x-kubernetes-embedded-resource":true,"properties":{"bolts":{"type":"integer"}}}}}}}`
+		"hub":{"type":"object","x-kubernetes-embedded-resource":true,"properties":{"bolts":{"type":"integer","maximum":9007199254740993}}}}}}}`
 
 func wheels(text string) func() (*openapi.Description, error) {
 	gv := schema.GroupVersion{Group: "cars.example.com", Version: "v1"}
@@ -87,6 +87,9 @@ func TestAKindWithoutAGoTypeIsDescribedAsItsSchemaIsWritten(t *testing.T) {
 	hub := properties["status"].Properties["hub"]
 	if len(hub.Properties) != 4 || hub.Properties["kind"].Description == "" || len(hub.Properties["metadata"].AllOf) != 1 || len(hub.Required) != 2 {
 		t.Errorf("an object in it: %+v", hub)
+	}
+	if text := string(got.Components.Schemas[wheelModel]); !strings.Contains(text, "9007199254740993") {
+		t.Errorf("a large number in an object in it: %s", text)
 	}
 	if got.Components.Schemas["com.example.cars.v1.Wheels"] == nil {
 		t.Error("there is no list of it")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	utiljson "k8s.io/apimachinery/pkg/util/json" // keeps large integers
 	"k8s.io/kube-openapi/pkg/validation/spec"
 )
 
@@ -17,7 +18,7 @@ func embedding(text json.RawMessage, properties map[string]spec.Schema) (json.Ra
 		return text, nil
 	}
 	var root map[string]any
-	if err := json.Unmarshal(text, &root); err != nil {
+	if err := utiljson.Unmarshal(text, &root); err != nil {
 		return nil, fmt.Errorf("reading a schema: %w", err)
 	}
 	embed(root, properties)

@@ -18,7 +18,8 @@ import (
 // encode that takes many times what it takes to copy it. So the tree is made of one sample for all resources that differ in nothing but their names
 // and schemas, with gaps where these stand, and its text is copied for each of them.
 
-// Gaps in the text of samples. No name of a group, version, resource or kind has an underscore, and no text of ours has two.
+// Gaps in the text of samples. No name of a group, version, resource or kind has an underscore, and no text of ours has two; that of a field
+// may: see seemsToHaveGaps.
 var gaps = regexp.MustCompile(`__(plural|kind|list)(\d+)__|"__(schema|properties)\d+__":0,`)
 
 // sample are resources whose descriptions differ in names and schemas.
@@ -28,12 +29,13 @@ type sample struct {
 	like []*Resource
 }
 
-// sampled puts resources without a Go type together with those that are like them; the others are returned as they are.
+// sampled puts resources without a Go type together with those that are like them; the others are returned as they are, as are those that cannot
+// be told from a sample.
 func sampled(resources []Resource) (rest []Resource, samples []*sample) {
 	seen := map[string]*sample{}
 	for i := range resources {
 		r := &resources[i]
-		if r.Schema == nil {
+		if r.Schema == nil || r.seemsToHaveGaps() {
 			rest = append(rest, *r)
 			continue
 		}
@@ -46,6 +48,11 @@ func sampled(resources []Resource) (rest []Resource, samples []*sample) {
 		s.like = append(s.like, r)
 	}
 	return rest, samples
+}
+
+// seemsToHaveGaps tells whether a field by which objects can be selected, which samples name, has a name like a gap.
+func (r *Resource) seemsToHaveGaps() bool {
+	return slices.ContainsFunc(r.SelectableFields, gaps.MatchString)
 }
 
 // withGaps is a resource with gaps for its names and its schema.

@@ -39,6 +39,9 @@ func TestCopiesOfASampleSayWhatTheTreeSays(t *testing.T) {
 		if i%8 < 3 {
 			r.SelectableFields = []string{".spec.a", fmt.Sprint(".spec.b", i%8)}
 		}
+		if i%16 == 0 {
+			r.SelectableFields = []string{".spec.__kind0__", ".spec.__plural1__"}
+		}
 		if i%5 == 0 {
 			r.Subresources = append(r.Subresources, Resource{Name: "status", Kind: kind, Verbs: []string{"get", "patch", "update"}, Schema: r.Schema})
 		}
