@@ -43,7 +43,7 @@ func TestWhoAsksBesidesThoseWhoWriteDefinitionsIsCompany(t *testing.T) {
 	}
 }
 
-// In company, definitions are worked on for an eighth of the time.
+// In company, definitions are worked on for a seventh of the time.
 func TestInCompanyThereIsMoreRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked uint64

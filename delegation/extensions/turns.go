@@ -18,7 +18,7 @@ const (
 	// restShare is how long nobody has a turn, of the time that turns have taken, and politeShare while others ask the server for something: the
 	// more of the time nobody works on definitions, the fewer of their requests are slower for it.
 	restShare   = 1.0
-	politeShare = 7.0
+	politeShare = 6.0
 	// untiring is how much work is done without a rest, so that who defines a few resources does not wait.
 	untiring = 250 * time.Millisecond
 	// longestRest bounds a rest: a turn may have waited for the store and not worked.
