@@ -21,20 +21,20 @@ type bound[K comparable, V any] struct {
 	// put into it when as many look-ups have come here as it costs to copy.
 	fresh  map[K]V
 	misses int
-	count  atomic.Int64 // of all
-	hidden atomic.Int64 // of those in fresh
+	count  atomic.Int64 // of all, fresh ones too
 }
 
 func newBound[K comparable, V any](own func(K) K, bind func(K) V) *bound[K, V] {
-	b := &bound[K, V]{bind: bind, own: own, fresh: map[K]V{}}
+	b := &bound[K, V]{bind: bind, own: own}
 	b.table.Store(&map[K]V{})
 	return b
 }
 
 // lookup returns what is bound to key, if anything is.
 func (b *bound[K, V]) lookup(key K) (V, bool) {
-	hidden := b.hidden.Load() > 0 // before the table: what was hidden until now is in it
-	if v, ok := (*b.table.Load())[key]; ok || !hidden {
+	count := b.size() // before the table: one that has as many has all that there were
+	table := *b.table.Load()
+	if v, ok := table[key]; ok || len(table) >= count {
 		return v, ok
 	}
 	b.mu.Lock()
@@ -54,9 +54,11 @@ func (b *bound[K, V]) get(key K) V {
 	}
 	key = b.own(key)
 	v := b.bind(key)
+	if b.fresh == nil {
+		b.fresh = map[K]V{}
+	}
 	b.fresh[key] = v
 	b.count.Add(1)
-	b.hidden.Add(1)
 	b.publish()
 	return v
 }
@@ -82,9 +84,7 @@ func (b *bound[K, V]) publish() {
 	maps.Copy(next, table)
 	maps.Copy(next, b.fresh)
 	b.table.Store(&next)
-	clear(b.fresh)
-	b.misses = 0
-	b.hidden.Store(0)
+	b.fresh, b.misses = nil, 0
 }
 
 // all is a map of all that is bound; nobody may change it.

@@ -55,8 +55,8 @@ func TestWhatIsBoundGetsIntoTheTable(t *testing.T) {
 	for range 100 {
 		b.lookup("99")
 	}
-	if _, ok := (*b.table.Load())["99"]; !ok || b.hidden.Load() != 0 {
-		t.Errorf("it is not: %d are hidden", b.hidden.Load())
+	if _, ok := (*b.table.Load())["99"]; !ok || len(b.fresh) != 0 {
+		t.Errorf("it is not: %d are fresh", len(b.fresh))
 	}
 }
 

@@ -6,15 +6,14 @@ import "math/rand/v2"
 type endpointSet struct {
 	facts     facts
 	endpoints []*Endpoint
-	joining   []*Endpoint // of them, those that were not in the set before
 	err       error
 }
 
 // newEndpointSet resolves the service of t from f. Endpoints of the former set are taken over with their connections, so that what
-// is in flight to an address stays counted when another one comes or goes. One that comes later starts slowly.
-func newEndpointSet(f facts, t *Transport, former *endpointSet) *endpointSet {
+// is in flight to an address stays counted when another one comes or goes. Those that come later are joining, and start slowly.
+func newEndpointSet(f facts, t *Transport, former *endpointSet) (s *endpointSet, joining []*Endpoint) {
 	addresses, err := f.addresses(t.cfg.Service)
-	s := &endpointSet{facts: f, err: err}
+	s = &endpointSet{facts: f, err: err}
 	known := map[string]*Endpoint{}
 	if former != nil {
 		for _, e := range former.endpoints {
@@ -27,7 +26,7 @@ func newEndpointSet(f facts, t *Transport, former *endpointSet) *endpointSet {
 			e = newEndpoint(address, t, t.cfg.Observer.Meet(address))
 			if former != nil && len(former.endpoints) > 0 {
 				e.health.since.Store(t.clock())
-				s.joining = append(s.joining, e)
+				joining = append(joining, e)
 			}
 		}
 		delete(known, address)
@@ -36,7 +35,7 @@ func newEndpointSet(f facts, t *Transport, former *endpointSet) *endpointSet {
 	for _, e := range known {
 		e.retire()
 	}
-	return s
+	return s, joining
 }
 
 // choose returns the less loaded of two endpoints drawn at random: nearly as even as looking at

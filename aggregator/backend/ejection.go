@@ -73,11 +73,11 @@ func (t *Transport) eject(e *Endpoint, hold time.Duration, why string) {
 
 // await leaves out those that join others until they say that they are ready: what is called ready by a look at its port may not know yet whom to
 // believe, and take users for strangers. mu is held.
-func (t *Transport) await(set *endpointSet) {
-	if t.cfg.Ready == nil || len(set.joining) == len(set.endpoints) {
+func (t *Transport) await(joining []*Endpoint) {
+	if t.cfg.Ready == nil {
 		return
 	}
-	for _, e := range set.joining {
+	for _, e := range joining {
 		e.health.ejected.Store(true)
 		e.witness.Count(LeftOut, 1)
 		t.spawn(func(ctx context.Context) { t.probeBackIn(ctx, e, 0) })

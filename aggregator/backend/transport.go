@@ -224,13 +224,13 @@ func (t *Transport) endpoints() *endpointSet {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	set = newEndpointSet(f, t, t.set.Load())
+	set, joining := newEndpointSet(f, t, t.set.Load())
 	if t.closed {
 		for _, e := range set.endpoints {
 			e.retire()
 		}
-	} else {
-		t.await(set)
+	} else if len(joining) < len(set.endpoints) {
+		t.await(joining)
 	}
 	t.set.Store(set)
 	return set

@@ -65,6 +65,37 @@ func TestAnOutlineIsADefinitionButForItsSchemas(t *testing.T) {
 	}
 }
 
+// An outline is what the whole definition is but for its schemas, whatever else is stored in its place.
+func FuzzOutline(f *testing.F) {
+	for _, seed := range []string{
+		`{"metadata":{"name":"a","managedFields":[{"manager":"m"}]},"spec":{"group":"g","versions":[{"name":"v1","schema":{"openAPIV3Schema":{"type":"object"}}},{"name":"v2"}]},"status":{"storedVersions":["v1"]}}`,
+		`{"spec":{"versions":[{"schema":null,"name":"v1"}]}}`, `{"spec":{"versions":{}}}`, `{"spec":{"versions":[{"name":"v1","schema":{`, `{"metadata":[],"spec":1}`, `null`, `[`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		outline, schemas, err := decodeAround(stored)
+		whole := &definition{}
+		if json.Unmarshal(stored, whole) != nil {
+			return // must not panic; what is no definition is not stored
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", stored, err)
+		}
+		for name, schema := range schemas {
+			if schema != nil && !json.Valid(schema) {
+				t.Errorf("%s: the schema of %q is %s", stored, name, schema)
+			}
+		}
+		// The decoder takes names in any case, and what is given twice together; what is stored was encoded by it.
+		if encoded, err := json.Marshal(whole); err == nil {
+			if outline, _, err = decodeAround(encoded); err != nil || !apiequality.Semantic.DeepEqual(outline, withoutSchemas(whole)) {
+				t.Errorf("%s: got %+v, %v", encoded, outline, err)
+			}
+		}
+	})
+}
+
 // broken is a definition that another program wrote.
 type broken struct{ storedText }
 

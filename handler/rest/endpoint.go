@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -228,11 +229,11 @@ func (e *endpoint) decodeObject(ctx context.Context, body []byte, f format, name
 	}
 	obj := e.res.New()
 	problems, err := e.decode(body, f, obj)
-	if _, answer := err.(apierrors.APIStatus); err != nil && !answer {
-		return nil, e.unmanageable(err)
-	}
 	if err != nil {
-		return nil, err
+		if answer := apierrors.APIStatus(nil); errors.As(err, &answer) {
+			return nil, err
+		}
+		return nil, e.unmanageable(err)
 	}
 	if len(problems) > 0 {
 		switch validation {
